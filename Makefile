@@ -1,0 +1,76 @@
+# Everything needs Python 3.11 or newer, make and git; all else is installed into .venv.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA ?= var
+
+BIN := .venv/bin
+# An absolute path stays what it is; a relative one is relative to this folder.
+export HOLDFAST_DATA := $(abspath $(DATA))
+# Node comes from PyPI too, so that its tools find it.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test quick lint types js python browser browser-tools format clean
+
+help: ## List what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+run: .venv/run.stamp ## Serve http://127.0.0.1:8000 (PORT=, HOST=, DATA=; HOLDFAST_PASSWORD sets the first password)
+	@exec $(BIN)/python manage.py serve --prepare --host $(HOST) --port $(PORT)
+
+test: lint types js browser-tools ## Everything that CI runs: checks, Python, JavaScript and browser tests
+	$(BIN)/pytest
+
+quick: .venv/test.stamp ## The tests that need no browser and no server, in seconds
+	$(BIN)/pytest tests -m "not server and not browser" -q
+
+lint: .venv/test.stamp ## ruff, import-linter, migrations up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+	HOLDFAST_DATA=$(CURDIR)/.venv/lint-data $(BIN)/python manage.py makemigrations --check --dry-run
+
+types: .venv/test.stamp node_modules/.stamp ## mypy, and tsc over the JavaScript
+	$(BIN)/mypy
+	node_modules/.bin/tsc --project tsconfig.json
+
+js: .venv/test.stamp ## The JavaScript tests
+	$(BIN)/node --test "tests/js/*.test.js"
+
+python: .venv/test.stamp ## The Python tests, without the browser
+	$(BIN)/pytest tests
+
+browser: browser-tools ## The browser tests
+	$(BIN)/pytest e2e
+
+browser-tools: .venv/browser.stamp
+
+format: .venv/test.stamp ## Format the Python code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove what make has installed (never your data)
+	rm -rf .venv node_modules
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Holdfast needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "Python's venv module is incomplete here; on Debian: apt-get install python3-venv"; exit 1; }
+
+.venv/run.stamp: requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/test.stamp: requirements-dev.txt requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ .venv/run.stamp
+
+node_modules/.stamp: package.json package-lock.json .venv/test.stamp
+	$(BIN)/npm ci --no-audit --no-fund --silent
+	@touch $@
+
+.venv/browser.stamp: .venv/test.stamp
+	$(BIN)/python -m e2e.browser_install
+	@touch $@
