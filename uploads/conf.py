@@ -1,0 +1,84 @@
+"""The only reader of `settings.UPLOADS`. Everything else asks `conf.current()`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+from uploads.core.plan import MAX_CHUNK_SIZE, MIB, MIN_CHUNK_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """`settings.UPLOADS`, one field a key (`root` is `UPLOADS["ROOT"]`)."""
+
+    #: The folder of staging and content. Both must be on one file system: finishing is a rename.
+    root: Path
+    #: Bytes of the largest file that is taken; a handshake for more is refused.
+    max_file_size: int = 1024**4
+    #: Bytes of a chunk where the client asks for nothing else.
+    chunk_size: int = 5 * MIB
+    #: A session without a new chunk for this many hours expires.
+    session_hours: int = 48
+    #: Bytes of memory, per process, for bodies on their way in. Beyond it chunks go to disk first.
+    memory_pool: int = 48 * MIB
+    #: Bodies read at once, per process. More are told to come back: the server's threads must
+    #: not all wait for the network.
+    max_readers: int = 48
+    #: Sessions on a page of a list.
+    page_size: int = 50
+    #: Background verifications at once, per process.
+    background_threads: int = 2
+
+    @property
+    def session_lifetime(self) -> timedelta:
+        return timedelta(hours=self.session_hours)
+
+
+def parse(given: Mapping[str, Any]) -> Config:
+    """Raises ImproperlyConfigured, naming the key, for what cannot be right."""
+    known = {field.name.upper(): field.name for field in fields(Config)}
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ImproperlyConfigured(
+            f"UPLOADS has unknown keys: {', '.join(unknown)}. Known: {', '.join(sorted(known))}"
+        )
+    if "ROOT" not in given:
+        raise ImproperlyConfigured('UPLOADS["ROOT"] must name the folder where uploads are kept')
+    values = {known[key]: value for key, value in given.items()}
+    values["root"] = Path(values["root"])
+    config = Config(**values)
+    _check(config)
+    return config
+
+
+def _check(config: Config) -> None:
+    for field in fields(Config):
+        value = getattr(config, field.name)
+        if field.name != "root" and (not isinstance(value, int) or value < 1):
+            raise ImproperlyConfigured(
+                f'UPLOADS["{field.name.upper()}"] must be a whole number > 0'
+            )
+    if not MIN_CHUNK_SIZE <= config.chunk_size <= MAX_CHUNK_SIZE:
+        raise ImproperlyConfigured(
+            f'UPLOADS["CHUNK_SIZE"] must be from {MIN_CHUNK_SIZE} to {MAX_CHUNK_SIZE} bytes'
+        )
+
+
+@cache
+def current() -> Config:
+    return parse(getattr(settings, "UPLOADS", {}))
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == "UPLOADS":
+        current.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="uploads.conf")

@@ -1,0 +1,20 @@
+"""Where the bytes are. `get_store()` is the one store of this project."""
+
+from functools import cache
+from pathlib import Path
+
+from uploads import conf
+
+from .base import Incoming, StagedFile, StagingFolder, StagingMissing, Store
+from .filesystem import FilesystemStore
+
+__all__ = ["Incoming", "StagedFile", "StagingFolder", "StagingMissing", "Store", "get_store"]
+
+
+@cache
+def _store_at(root: Path) -> FilesystemStore:
+    return FilesystemStore(root)
+
+
+def get_store() -> Store:
+    return _store_at(conf.current().root)

@@ -1,0 +1,110 @@
+"""The store contract: where bytes on their way in (staging) and complete ones (content) live.
+
+A store knows ids, offsets and bytes. It knows no session states, no owners and no HTTP: the
+engine decides what may be written, the store does it and translates the system's errors into
+`uploads.errors.StorageFull` and `StorageUnavailable`. All offsets and lengths are bytes.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO, Protocol
+from uuid import UUID
+
+
+class StagingMissing(Exception):
+    """There is no staged file for this session: it was removed, or never created."""
+
+
+class Incoming(Protocol):
+    """A body on its way in: a file of its own in staging, empty while memory holds the body.
+
+    That it exists, and was touched lately, tells other processes that the session is receiving.
+    """
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Append to the spilled body."""
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill `buffer` from what was written; return how many bytes there were."""
+
+    def touch(self) -> None:
+        """Say that the body is still arriving."""
+
+
+class StagedFile(Protocol):
+    """The sparse file `data` of one session, open for reading and writing."""
+
+    @property
+    def size(self) -> int: ...
+
+    def locked(self, offset: int, length: int) -> AbstractContextManager[None]:
+        """Hold the range for this open file alone. Waits; the kernel frees it if we die.
+
+        `length` 0 means: to the end of the file, however it grows.
+        """
+
+    def write_at(self, offset: int, data: memoryview) -> None: ...
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill `buffer` from `offset`; return how many bytes there were."""
+
+    def sync(self) -> None:
+        """Return when the bytes are on the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class StagingFolder:
+    """What a sweep needs to know of one folder in staging."""
+
+    name: str
+    touched_at: datetime
+    bytes_on_disk: int
+
+
+class Store(Protocol):
+    def create(self, session_id: UUID, size: int) -> None:
+        """Make the staged file, sparse, of exactly `size` bytes."""
+
+    def open(self, session_id: UUID) -> AbstractContextManager[StagedFile]:
+        """Open the staged file, never creating it. Raises StagingMissing."""
+
+    def incoming(self, session_id: UUID) -> AbstractContextManager[Incoming]:
+        """A new body on its way in; its file goes with the context. Raises StagingMissing."""
+
+    def is_receiving(self, session_id: UUID) -> bool:
+        """Whether a body was arriving within the last minutes, in any process."""
+
+    def bytes_staged(self, session_id: UUID) -> int:
+        """The bytes that a session's staging takes on the disk, holes not counted."""
+
+    def discard(self, session_id: UUID) -> int:
+        """Remove all staging of a session, if any; return the bytes that were on the disk."""
+
+    def staging_folders(self) -> Iterator[StagingFolder]:
+        """All folders in staging, of known sessions or not, in no order."""
+
+    def discard_folder(self, name: str) -> int:
+        """Remove a folder that `staging_folders` named; return the bytes that were on the disk."""
+
+    def adopt(self, session_id: UUID, sha256: str, content_id: UUID) -> None:
+        """Move the staged file, synced before, to content, and sync the folders.
+
+        Raises StagingMissing.
+        """
+
+    def open_adopted(self, sha256: str, content_id: UUID) -> AbstractContextManager[StagedFile]:
+        """Open content to recover it. Raises StagingMissing when it isn't there."""
+
+    def read(self, sha256: str, content_id: UUID) -> BinaryIO:
+        """Open content for reading. Raises FileNotFoundError."""
+
+    def delete(self, sha256: str, content_id: UUID) -> None:
+        """Remove content, if it is there."""
+
+    def hold_lease(self, name: str) -> bool:
+        """Hold `name` for as long as this process lives; False while another process does."""
+
+    def free_bytes(self) -> int:
+        """Room left for more."""

@@ -1,0 +1,305 @@
+"""The store on a local file system.
+
+<root>/staging/<session id>/data              the sparse file, as long as the upload
+<root>/staging/<session id>/incoming-<uuid>   one for each body on its way in
+<root>/content/<sha256>/<content id>          complete files
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+from uuid import UUID, uuid4
+
+from uploads.errors import StorageFull, StorageUnavailable
+
+from .base import StagedFile, StagingFolder, StagingMissing
+from .locks import locked
+
+#: A body's file untouched for this long belongs to a process that died.
+RECEIVING_SECONDS = 10 * 60
+#: How often the file of an arriving body is touched, at most.
+TOUCH_SECONDS = 30
+_INCOMING = "incoming-"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def _refuse(error: OSError) -> NoReturn:
+    if error.errno in _FULL:
+        raise StorageFull(
+            "The server has no room for these bytes. Nothing was lost: what is already received "
+            "stays, and the upload can go on once there is room."
+        ) from error
+    raise StorageUnavailable(
+        "The server could not reach its storage. Nothing was lost: send the same request again "
+        "in a few seconds."
+    ) from error
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        _refuse(error)
+
+
+def _sync_folder(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _rename_into_folder(source: Path, target: Path) -> None:
+    """Rename, making the folder as often as a concurrent `delete` takes it away empty."""
+    while True:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            source.rename(target)
+        except FileNotFoundError as error:
+            if not source.exists():
+                raise StagingMissing(source.parent.name) from error
+        else:
+            return
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a folder whose files may vanish meanwhile, because their owners end."""
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            Path(entry.path).unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError as error:
+        # A body began to arrive in between: it will be refused, and a later sweep takes the rest.
+        if error.errno != errno.ENOTEMPTY:
+            raise
+
+
+def _bytes_on_disk(folder: Path) -> int:
+    """Bytes that the files of `folder` take, holes not counted."""
+    total = 0
+    with contextlib.suppress(FileNotFoundError):
+        for entry in os.scandir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                total += entry.stat(follow_symlinks=False).st_blocks * 512
+    return total
+
+
+class FilesystemIncoming:
+    """See `base.Incoming`. The descriptor is open only while there is something to spill."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+        self._touched = time.monotonic()
+
+    def write(self, piece: bytes | memoryview) -> None:
+        with _translated():
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(self._opened(), view) :]
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        with _translated():
+            return os.preadv(self._opened(), [buffer], offset)
+
+    def touch(self) -> None:
+        now = time.monotonic()
+        if now - self._touched > TOUCH_SECONDS:
+            self._touched = now
+            # A sweep may have taken the file already; then the session's state settles the rest.
+            with contextlib.suppress(OSError):
+                os.utime(self._path)
+
+    def _opened(self) -> int:
+        if self._fd is None:
+            self._fd = os.open(self._path, os.O_RDWR)
+        return self._fd
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+
+
+class FilesystemStagedFile:
+    """See `base.StagedFile`."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    @contextmanager
+    def locked(self, offset: int, length: int) -> Iterator[None]:
+        with locked(self._fd, offset, length):
+            yield
+
+    def write_at(self, offset: int, data: memoryview) -> None:
+        with _translated():
+            done = 0
+            while done < len(data):
+                done += os.pwrite(self._fd, data[done:], offset + done)
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        with _translated():
+            return os.preadv(self._fd, [buffer], offset)
+
+    def sync(self) -> None:
+        with _translated():
+            os.fsync(self._fd)
+
+
+class FilesystemStore:
+    """See `base.Store`. `root` is made when first needed."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._staging = root / "staging"
+        self._content = root / "content"
+
+    def create(self, session_id: UUID, size: int) -> None:
+        with _translated():
+            folder = self._folder(session_id)
+            folder.mkdir(parents=True)
+            fd = os.open(folder / "data", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                os.ftruncate(fd, size)
+            finally:
+                os.close(fd)
+
+    @contextmanager
+    def open(self, session_id: UUID) -> Iterator[StagedFile]:
+        with self._opened(self._folder(session_id) / "data") as file:
+            yield file
+
+    @contextmanager
+    def open_adopted(self, sha256: str, content_id: UUID) -> Iterator[StagedFile]:
+        with self._opened(self._path(sha256, content_id)) as file:
+            yield file
+
+    @contextmanager
+    def incoming(self, session_id: UUID) -> Iterator[FilesystemIncoming]:
+        path = self._folder(session_id) / f"{_INCOMING}{uuid4().hex}"
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileNotFoundError:
+            self._missing(path)
+        except OSError as error:
+            _refuse(error)
+        incoming = FilesystemIncoming(path)
+        try:
+            yield incoming
+        finally:
+            incoming.close()
+
+    def is_receiving(self, session_id: UUID) -> bool:
+        newest = time.time() - RECEIVING_SECONDS
+        with contextlib.suppress(FileNotFoundError):
+            for entry in os.scandir(self._folder(session_id)):
+                with contextlib.suppress(FileNotFoundError):
+                    if entry.name.startswith(_INCOMING) and entry.stat().st_mtime > newest:
+                        return True
+        return False
+
+    def bytes_staged(self, session_id: UUID) -> int:
+        return _bytes_on_disk(self._folder(session_id))
+
+    def discard(self, session_id: UUID) -> int:
+        return self.discard_folder(str(session_id))
+
+    def staging_folders(self) -> Iterator[StagingFolder]:
+        if not self._staging.is_dir():
+            return
+        for entry in os.scandir(self._staging):
+            if not entry.is_dir(follow_symlinks=False):
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                touched = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC)
+                yield StagingFolder(entry.name, touched, _bytes_on_disk(Path(entry.path)))
+
+    def discard_folder(self, name: str) -> int:
+        folder = self._staging / name
+        freed = _bytes_on_disk(folder)
+        with _translated(), contextlib.suppress(FileNotFoundError):
+            _remove_folder(folder)
+        return freed
+
+    def adopt(self, session_id: UUID, sha256: str, content_id: UUID) -> None:
+        target = self._path(sha256, content_id)
+        source = self._folder(session_id) / "data"
+        with _translated():
+            _rename_into_folder(source, target)
+            for folder in (target.parent, self._content, source.parent):
+                _sync_folder(folder)
+
+    def read(self, sha256: str, content_id: UUID) -> BinaryIO:
+        return self._path(sha256, content_id).open("rb")
+
+    def delete(self, sha256: str, content_id: UUID) -> None:
+        path = self._path(sha256, content_id)
+        with _translated():
+            path.unlink(missing_ok=True)
+            # Another copy of the same content may be there, or arriving: then the folder stays.
+            with contextlib.suppress(FileNotFoundError, OSError):
+                path.parent.rmdir()
+
+    def hold_lease(self, name: str) -> bool:
+        with _translated():
+            self._root.mkdir(parents=True, exist_ok=True)
+            fd = os.open(self._root / f"{name}.lease", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return False
+        # Never closed: the kernel lets go of it when the process ends, however it ends.
+        return True
+
+    def free_bytes(self) -> int:
+        with _translated():
+            self._staging.mkdir(parents=True, exist_ok=True)
+            return shutil.disk_usage(self._staging).free
+
+    def _folder(self, session_id: UUID) -> Path:
+        return self._staging / str(session_id)
+
+    def _path(self, sha256: str, content_id: UUID) -> Path:
+        return self._content / sha256 / str(content_id)
+
+    @contextmanager
+    def _opened(self, path: Path) -> Iterator[StagedFile]:
+        try:
+            fd = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            self._missing(path)
+        except OSError as error:
+            _refuse(error)
+        try:
+            yield FilesystemStagedFile(fd)
+        finally:
+            os.close(fd)
+
+    def _missing(self, path: Path) -> NoReturn:
+        """A missing file is the session's loss; a missing `staging` folder is an unmounted disk."""
+        if not self._staging.is_dir():
+            raise StorageUnavailable(
+                "The server's storage folder is not there. Nothing was changed: try again later."
+            )
+        raise StagingMissing(path.parent.name)

@@ -1,0 +1,32 @@
+"""Kernel locks on byte ranges of an open file, owned by the open file and not by the process.
+
+Linux has open file description locks (fcntl(2), "Open file description locks"): they hold between
+threads as between processes, and end with the descriptor. Elsewhere a whole-file `flock` does.
+"""
+
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_F_OFD_SETLKW: int | None = getattr(fcntl, "F_OFD_SETLKW", None)
+#: struct flock on 64-bit Linux: type, whence, start, length, pid (which must be 0).
+_FLOCK = struct.Struct("@hhqqi")
+
+
+@contextmanager
+def locked(fd: int, offset: int, length: int) -> Iterator[None]:
+    """Hold `length` bytes from `offset` (0: to the end, however far), waiting for them."""
+    _set(fd, fcntl.F_WRLCK, offset, length)
+    try:
+        yield
+    finally:
+        _set(fd, fcntl.F_UNLCK, offset, length)
+
+
+def _set(fd: int, kind: int, offset: int, length: int) -> None:
+    if _F_OFD_SETLKW is None:
+        fcntl.flock(fd, fcntl.LOCK_UN if kind == fcntl.F_UNLCK else fcntl.LOCK_EX)
+    else:
+        fcntl.fcntl(fd, _F_OFD_SETLKW, _FLOCK.pack(kind, os.SEEK_SET, offset, length, 0))
