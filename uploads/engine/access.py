@@ -1,0 +1,42 @@
+"""From an id that somebody sent to a session that is theirs."""
+
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser
+
+from uploads.errors import SessionGone, SessionNotFound
+from uploads.models import FileSession
+
+from .transitions import expire_if_due, refusal
+
+_NO_SUCH_UPLOAD = "You have no upload with this id. Check the address, or begin one by a handshake."
+
+
+def get_session(owner: AbstractBaseUser, session_id: UUID) -> FileSession:
+    """The owner's session, in whatever state. Raises SessionNotFound, also for others' (P9)."""
+    session = (
+        FileSession.objects.owned_by(owner)
+        .select_related("stored_file")
+        .filter(pk=session_id)
+        .first()
+    )
+    if session is None:
+        raise SessionNotFound(_NO_SUCH_UPLOAD)
+    return expire_if_due(session)
+
+
+def get_present_session(owner: AbstractBaseUser, session_id: UUID) -> FileSession:
+    """As get_session; raises SessionGone as well, when it was cancelled or has expired."""
+    session = get_session(owner, session_id)
+    error = refusal(session)
+    if isinstance(error, SessionGone):
+        raise error
+    return session
+
+
+def reread(session: FileSession) -> FileSession:
+    """The session as it is now. Raises SessionNotFound when it was deleted meanwhile."""
+    current = FileSession.objects.select_related("stored_file").filter(pk=session.pk).first()
+    if current is None:
+        raise SessionNotFound(_NO_SUCH_UPLOAD)
+    return expire_if_due(current)

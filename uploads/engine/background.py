@@ -1,0 +1,23 @@
+"""Work that no request waits for, through Django's Tasks interface.
+
+Nothing is lost when a queue dies with its process: what is to be done stands in the database, as
+sessions in `assembling`, and recovery enqueues it again (P7).
+"""
+
+from uuid import UUID
+
+from django.db import transaction
+from django_tasks import task
+
+from .finishing import finish
+
+
+@task()
+def finish_session(session_id: str) -> None:
+    """Verify and complete one session. Safe to run twice, at once, and after a crash."""
+    finish(UUID(session_id))
+
+
+def enqueue_finish(session_id: UUID) -> None:
+    """Have the session verified once the current transaction has committed."""
+    transaction.on_commit(lambda: finish_session.enqueue(str(session_id)))

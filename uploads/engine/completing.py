@@ -1,0 +1,70 @@
+"""`complete`: the client's word that it has sent everything."""
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from uploads.errors import ChunksMissing, HashConflict
+from uploads.models import FileSession, SessionStatus
+
+from .access import reread
+from .background import enqueue_finish
+from .recovery import recover_if_stuck
+from .transitions import move, refusal
+
+
+def complete(session: FileSession, sha256: str = "") -> FileSession:
+    """Start the verification if it hasn't begun; the session as it is then. Idempotent.
+
+    `sha256` (lowercase hex, or empty) declares the file's hash where the handshake did not.
+    Raises ChunksMissing, HashConflict (another hash is declared, or another open session has
+    this one) or the refusal of the session's state.
+    """
+    if sha256 and session.sha256 and sha256 != session.sha256:
+        raise HashConflict(
+            f"This upload is declared to have the SHA-256 {session.sha256}. If the file has "
+            "changed, cancel this upload and begin a new one.",
+            sha256=session.sha256,
+        )
+    if session.status == SessionStatus.COMPLETED:
+        return session
+    if session.status == SessionStatus.ASSEMBLING:
+        return recover_if_stuck(session)
+    if session.status != SessionStatus.ACTIVE:
+        raise refusal(session)
+    if session.received_count < session.plan.total:
+        raise _chunks_missing(session)
+    return _assemble(session, sha256)
+
+
+def _chunks_missing(session: FileSession) -> ChunksMissing:
+    missing = session.bitmap.missing()
+    return ChunksMissing(
+        f"{len(missing)} of {session.plan.total} chunks are missing. Send those named in "
+        "`missing`, then complete again.",
+        missing=missing,
+    )
+
+
+def _assemble(session: FileSession, sha256: str) -> FileSession:
+    try:
+        with transaction.atomic():
+            moved = move(
+                session.pk,
+                SessionStatus.ACTIVE,
+                SessionStatus.ASSEMBLING,
+                only_if={"received_count": session.plan.total, "sha256": session.sha256},
+                sha256=sha256 or F("sha256"),
+            )
+            if moved:
+                enqueue_finish(session.pk)
+    except IntegrityError as error:
+        raise HashConflict(
+            f"Another of your open uploads is declared to have the SHA-256 {sha256}. Finish or "
+            "cancel that one first, or complete this one without declaring a hash.",
+            sha256=sha256,
+        ) from error
+    current = reread(session)
+    if current.status in {SessionStatus.ASSEMBLING, SessionStatus.COMPLETED}:
+        return current
+    # The verifier has ended already, or somebody else was first: then what they did decides.
+    return complete(current, sha256)

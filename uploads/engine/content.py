@@ -1,0 +1,30 @@
+"""Letting go of content: the last reference takes the bytes with it."""
+
+from uuid import UUID
+
+from django.db import transaction
+
+from uploads.models import StoredFile
+from uploads.storage import get_store
+
+
+def mark_if_unreferenced(stored_id: UUID) -> StoredFile | None:
+    """Within the transaction that removed a reference: the content to remove after its commit.
+
+    The row is locked before references are looked for, so a verifier that is about to take this
+    content either has taken it already, or will find it deleting.
+    """
+    stored = StoredFile.objects.select_for_update().filter(pk=stored_id).first()
+    if stored is None or stored.sessions.exists():
+        return None
+    StoredFile.objects.filter(pk=stored_id).update(state=StoredFile.State.DELETING)
+    return stored
+
+
+def remove_content(stored: StoredFile) -> None:
+    """Remove the bytes and the row of content that nothing refers to, and nothing will."""
+    with transaction.atomic():
+        marked = mark_if_unreferenced(stored.pk)
+    if marked:
+        get_store().delete(marked.sha256, marked.pk)
+        StoredFile.objects.filter(pk=marked.pk).delete()

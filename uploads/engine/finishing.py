@@ -1,0 +1,224 @@
+"""How a file is finished: verified, adopted as content, and only then called complete.
+
+Every step may be the last before a crash. What is left behind is always one of: the session in
+`assembling` with its staged file; the same with a pending content row, before or after the
+rename; the session completed with staging left over. `finish`, run again, goes on from each.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from hmac import compare_digest
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from uploads.models import FileChunk, FileSession, SessionStatus, StoredFile
+from uploads.signals import upload_completed
+from uploads.storage import StagedFile, StagingMissing, get_store
+
+from .bits import write_bitmap
+from .content import remove_content
+from .durability import synced_transaction
+from .transitions import move
+from .verifying import Pass
+
+logger = logging.getLogger("uploads.engine")
+
+#: A verifier at work says so this often, in seconds.
+HEARTBEAT_SECONDS = 15
+#: An assembling session without news for this long has lost its verifier.
+STUCK_AFTER = timedelta(seconds=60)
+
+
+def finish(session_id: UUID) -> None:
+    """Verify an assembling session and complete, reopen or fail it; else do nothing.
+
+    Exactly one of several callers does the work, under the lock of the whole file (P7). Raises
+    StorageFull or StorageUnavailable when the disk refuses; the session stays in assembling then
+    and recovery tries again.
+    """
+    session = _assembling(session_id)
+    if session is None:
+        return
+    try:
+        completed = _finish_locked(session)
+    except StagingMissing:
+        _fail(session, "The data received is missing on the server.")
+        return
+    if completed:
+        get_store().discard(session_id)
+        upload_completed.send_robust(sender=FileSession, session=completed)
+
+
+def _assembling(session_id: UUID) -> FileSession | None:
+    return (
+        FileSession.objects.select_related("stored_file")
+        .filter(pk=session_id, status=SessionStatus.ASSEMBLING)
+        .first()
+    )
+
+
+def _finish_locked(found: FileSession) -> FileSession | None:
+    """The completed session, or None when it ended otherwise."""
+    with _bytes_of(found) as (data, renamed), data.locked(0, 0):
+        # Another verifier may have been first while we waited for the lock.
+        session = _assembling(found.pk)
+        if session is None:
+            return None
+        if renamed and session.stored_file:
+            # It was verified and synced before its row was committed; only the end is missing.
+            return _complete(session, session.stored_file.sha256, session.stored_file)
+        sha256 = _verify(session, data)
+        if sha256 is None:
+            return None
+        return _complete(session, sha256) or _adopt(session, sha256, data)
+
+
+@contextmanager
+def _bytes_of(session: FileSession) -> Iterator[tuple[StagedFile, bool]]:
+    """The staged file, or the content that it became before a crash; and whether it did."""
+    store = get_store()
+    pending = session.stored_file
+    try:
+        with store.open(session.pk) as data:
+            yield data, False
+    except StagingMissing:
+        if pending is None:
+            raise
+        with store.open_adopted(pending.sha256, pending.pk) as data:
+            yield data, True
+
+
+def _verify(session: FileSession, data: StagedFile) -> str | None:
+    """The computed SHA-256, or None after reopening or failing the session."""
+    plan = session.plan
+    fingerprints = {
+        index: bytes(value)
+        for index, value in FileChunk.objects.filter(session=session)
+        .values_list("index", "fingerprint")
+        .iterator()
+    }
+    reading = Pass(data, plan, fingerprints)
+    reading.advance(plan.total, _heartbeat(session))
+    if reading.damaged:
+        _reopen(session, reading.damaged)
+        return None
+    computed = reading.sha256()
+    if session.sha256 and not compare_digest(session.sha256, computed):
+        _fail(
+            session,
+            f"The file that arrived has the SHA-256 {computed}, declared was {session.sha256}: "
+            "every chunk arrived as it was sent, so the file changed meanwhile or the declared "
+            "hash was wrong.",
+        )
+        return None
+    return computed
+
+
+def _heartbeat(session: FileSession) -> Callable[[], None]:
+    last = time.monotonic()
+
+    def beat() -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > HEARTBEAT_SECONDS:
+            last = now
+            FileSession.objects.filter(pk=session.pk).update(updated_at=timezone.now())
+
+    return beat
+
+
+def _reopen(session: FileSession, damaged: list[int]) -> None:
+    """P4: exactly the damaged chunks are missing again, and the session takes them."""
+    with synced_transaction():
+        locked = FileSession.objects.select_for_update().get(pk=session.pk)
+        bitmap = locked.bitmap
+        for index in damaged:
+            bitmap.discard(index)
+        FileChunk.objects.filter(session=locked, index__in=damaged).delete()
+        write_bitmap(locked, bitmap)
+        move(session.pk, SessionStatus.ASSEMBLING, SessionStatus.ACTIVE, stored_file=None)
+    logger.warning("Session %s: damaged chunks are missing again: %s", session.pk, damaged)
+
+
+def _fail(session: FileSession, error: str) -> None:
+    move(session.pk, SessionStatus.ASSEMBLING, SessionStatus.FAILED, error=error, stored_file=None)
+    get_store().discard(session.pk)
+
+
+def _adopt(session: FileSession, sha256: str, data: StagedFile) -> FileSession | None:
+    """Make the staged file content of its own: sync, row, rename, then the end."""
+    data.sync()
+    pending = _pending_row(session, sha256)
+    if pending is None:
+        return None
+    store = get_store()
+    try:
+        store.adopt(session.pk, sha256, pending.pk)
+    except StagingMissing:
+        # The rename came before a crash that freed the lock we now hold; or else it is lost.
+        with store.open_adopted(sha256, pending.pk):
+            pass
+    return _complete(session, sha256, pending)
+
+
+def _pending_row(session: FileSession, sha256: str) -> StoredFile | None:
+    """The content row to rename for, committed; None when the session is assembling no more."""
+    if session.stored_file and session.stored_file.sha256 == sha256:
+        return session.stored_file
+    with synced_transaction():
+        pending = StoredFile.objects.create(sha256=sha256, size=session.plan.size)
+        claimed = FileSession.objects.filter(pk=session.pk, status=SessionStatus.ASSEMBLING).update(
+            stored_file=pending
+        )
+        if not claimed:
+            transaction.set_rollback(True)
+    return pending if claimed else None
+
+
+def _complete(
+    session: FileSession, sha256: str, pending: StoredFile | None = None
+) -> FileSession | None:
+    """Complete the session on the live copy of this content, which `pending` becomes if none is.
+
+    None when there is neither, or the session was cancelled meanwhile.
+    """
+    try:
+        stored = _commit_completion(session, sha256, pending)
+    except IntegrityError:
+        # Another session's copy went live between our look and our commit: take that one.
+        stored = _commit_completion(session, sha256, pending)
+    if pending and stored != pending:
+        remove_content(pending)
+    return FileSession.objects.filter(pk=session.pk).first() if stored else None
+
+
+def _commit_completion(
+    session: FileSession, sha256: str, pending: StoredFile | None
+) -> StoredFile | None:
+    with synced_transaction():
+        stored = (
+            StoredFile.objects.select_for_update()
+            .filter(sha256=sha256, state=StoredFile.State.LIVE)
+            .first()
+        )
+        if stored is None and pending is not None:
+            StoredFile.objects.filter(pk=pending.pk).update(state=StoredFile.State.LIVE)
+            stored = pending
+        if stored is None:
+            return None
+        moved = move(
+            session.pk,
+            SessionStatus.ASSEMBLING,
+            SessionStatus.COMPLETED,
+            stored_file=stored,
+            sha256=sha256,
+        )
+        if not moved:
+            transaction.set_rollback(True)
+            return None
+        return stored

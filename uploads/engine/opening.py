@@ -1,0 +1,192 @@
+"""The handshake: here is my file; what do you still need?"""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import uuid4
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from uploads import conf
+from uploads.core.plan import grown_chunk_size
+from uploads.errors import DigestMismatch, StorageFull, TooLarge, Unavailable
+from uploads.models import FileSession, SessionStatus, StoredFile
+from uploads.storage import get_store
+
+from .access import reread
+from .finishing import finish
+from .receiving import assemble_if_whole
+from .recovery import recover_if_stuck
+from .transitions import expire_if_due, move, touch
+
+_EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+#: Each round another request has opened, ended or renamed what we looked for; two is rare.
+_ROUNDS = 5
+
+
+class Outcome(StrEnum):
+    CREATED = "created"
+    RESUMED = "resumed"
+    FILE_EXISTS = "file_exists"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a client says of its file. Checked for form by the protocol; sizes in bytes."""
+
+    filename: str
+    size: int
+    sha256: str = ""
+    resume_key: str = ""
+    mime_type: str = ""
+    #: From MIN_CHUNK_SIZE to MAX_CHUNK_SIZE, or None for the default.
+    chunk_size: int | None = None
+
+
+def open_session(owner: AbstractBaseUser, offer: Offer) -> tuple[Outcome, FileSession]:
+    """The owner's session for this file: what is complete, what is open, or a new one.
+
+    Raises TooLarge, StorageFull, or DigestMismatch for an empty file with another hash.
+    """
+    _check_size(offer)
+    for _ in range(_ROUNDS):
+        try:
+            return _found(owner, offer) or (Outcome.CREATED, _created(owner, offer))
+        except IntegrityError:
+            # The same handshake at the same moment was first: find what it opened.
+            continue
+    raise Unavailable("Other handshakes for this very file got in the way. Send it again.")
+
+
+def _check_size(offer: Offer) -> None:
+    limit = conf.current().max_file_size
+    if offer.size > limit:
+        raise TooLarge(
+            f"This file has {offer.size} bytes; this server takes files of at most {limit}.",
+            limit=limit,
+        )
+    if offer.size == 0 and offer.sha256 not in {"", _EMPTY_SHA256}:
+        raise DigestMismatch(
+            f"A file of 0 bytes has the SHA-256 {_EMPTY_SHA256}, declared was {offer.sha256}.",
+            expected=offer.sha256,
+            actual=_EMPTY_SHA256,
+        )
+
+
+def _found(owner: AbstractBaseUser, offer: Offer) -> tuple[Outcome, FileSession] | None:
+    complete = _complete_by_hash(owner, offer)
+    if complete:
+        return Outcome.FILE_EXISTS, complete
+    session = _open_by_hash(owner, offer) or _open_by_key(owner, offer)
+    if session is None:
+        return None
+    touch(session)
+    return Outcome.RESUMED, recover_if_stuck(session)
+
+
+def _complete_by_hash(owner: AbstractBaseUser, offer: Offer) -> FileSession | None:
+    """Speaks only of the asker's own files: others' are never found (P9)."""
+    if not offer.sha256:
+        return None
+    return (
+        FileSession.objects.owned_by(owner)
+        .filter(
+            status=SessionStatus.COMPLETED,
+            sha256=offer.sha256,
+            size=offer.size,
+            stored_file__state=StoredFile.State.LIVE,
+        )
+        .order_by("-created_at")
+        .first()
+    )
+
+
+def _still_open(session: FileSession | None) -> FileSession | None:
+    if session is None or expire_if_due(session).status == SessionStatus.EXPIRED:
+        return None
+    return session
+
+
+def _open_by_hash(owner: AbstractBaseUser, offer: Offer) -> FileSession | None:
+    if not offer.sha256:
+        return None
+    sessions = FileSession.objects.owned_by(owner).open()
+    return _still_open(sessions.filter(size=offer.size, sha256=offer.sha256).first())
+
+
+def _open_by_key(owner: AbstractBaseUser, offer: Offer) -> FileSession | None:
+    if not offer.resume_key:
+        return None
+    sessions = FileSession.objects.owned_by(owner).open()
+    session = _still_open(sessions.filter(size=offer.size, resume_key=offer.resume_key).first())
+    if session is None or not offer.sha256:
+        return session
+    if session.sha256 and session.sha256 != offer.sha256:
+        # Another file under the same key: the newer one takes the key, the older stays
+        # resumable by its hash.
+        FileSession.objects.filter(pk=session.pk).update(resume_key="")
+        return None
+    return _declared(session, offer.sha256)
+
+
+def _declared(session: FileSession, sha256: str) -> FileSession | None:
+    """The session with its hash declared, verifying already if nothing is missing."""
+    with transaction.atomic():
+        locked = FileSession.objects.select_for_update().get(pk=session.pk)
+        declared = FileSession.objects.filter(
+            pk=session.pk, status=SessionStatus.ACTIVE, sha256=""
+        ).update(sha256=sha256)
+        if declared:
+            locked.sha256 = sha256
+            assemble_if_whole(locked)
+    return locked
+
+
+def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
+    config = conf.current()
+    now = timezone.now()
+    session = FileSession(
+        id=uuid4(),
+        owner_id=owner.pk,
+        filename=offer.filename,
+        size=offer.size,
+        chunk_size=grown_chunk_size(offer.size, offer.chunk_size or config.chunk_size),
+        sha256=offer.sha256,
+        resume_key=offer.resume_key,
+        mime_type=offer.mime_type,
+        created_at=now,
+        updated_at=now,
+        expires_at=now + config.session_lifetime,
+    )
+    _check_room(offer)
+    # Staging first: once the row is there, chunks may come. An orphan of a crash is swept.
+    store = get_store()
+    store.create(session.pk, offer.size)
+    try:
+        with transaction.atomic():
+            session.save(force_insert=True)
+    except IntegrityError:
+        store.discard(session.pk)
+        raise
+    return _completed_if_empty(session)
+
+
+def _check_room(offer: Offer) -> None:
+    free = get_store().free_bytes()
+    if offer.size > free:
+        raise StorageFull(
+            f"This file has {offer.size} bytes and the server has room for {free}. Nothing was "
+            "sent; try again when there is room.",
+            free=free,
+        )
+
+
+def _completed_if_empty(session: FileSession) -> FileSession:
+    """A file of 0 bytes has no last chunk to wait for."""
+    if session.plan.total:
+        return session
+    move(session.pk, SessionStatus.ACTIVE, SessionStatus.ASSEMBLING)
+    finish(session.pk)
+    return reread(session)

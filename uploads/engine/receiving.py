@@ -1,0 +1,254 @@
+"""How a chunk comes in: all its bytes first, then the checks, and only then the file (P2).
+
+No transaction and no lock is held while bytes are awaited from the network (P5). The lock on the
+chunk's own range lasts for the milliseconds of one write and one transaction.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from hmac import compare_digest
+
+from django.db import transaction
+
+from uploads.core.bodies import ByteSource, pieces
+from uploads.core.digests import ALGORITHMS, Digest, fingerprint
+from uploads.errors import (
+    ChunkConflict,
+    ChunkNotFound,
+    DigestMismatch,
+    LengthMismatch,
+    SessionFailed,
+    Unavailable,
+    UploadError,
+)
+from uploads.models import FileChunk, FileSession, SessionStatus
+from uploads.storage import StagedFile, StagingMissing, get_store
+
+from .access import reread
+from .background import enqueue_finish
+from .bits import write_bitmap
+from .buffers import Body, open_body
+from .transitions import move, refusal, touch
+
+#: A session without news for this long says so when a body begins, not only when it is stored.
+QUIET = timedelta(minutes=30)
+TAKES_CHUNKS = {SessionStatus.ACTIVE, SessionStatus.ASSEMBLING, SessionStatus.COMPLETED}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a chunk. `session` is as it was right after."""
+
+    session: FileSession
+    index: int
+    duplicate: bool
+
+
+def check_chunk(session: FileSession, index: int, length: int | None = None) -> int:
+    """The length of chunk `index` in bytes, if this session can take it now.
+
+    A chunk that is in already may always be sent again, also after completion (P6). Raises
+    ChunkNotFound, LengthMismatch (when `length` is given and differs) or the refusal of the
+    session's state.
+    """
+    plan = session.plan
+    if session.status not in TAKES_CHUNKS:
+        raise refusal(session)
+    if not plan.has(index):
+        raise ChunkNotFound(
+            f"Chunk {index} is out of bounds: this upload has {plan.total} chunks, numbered "
+            "from 0.",
+            total_chunks=plan.total,
+        )
+    expected = plan.length(index)
+    if length is not None and length != expected:
+        raise _wrong_length(index, expected, length)
+    return expected
+
+
+def receive_chunk(
+    session: FileSession, index: int, source: ByteSource, declared: Sequence[Digest] = ()
+) -> Receipt:
+    """Read chunk `index` from `source` and store it, checked against all `declared` digests.
+
+    Raises what `check_chunk` and `IncomingChunk` raise, and StorageFull or StorageUnavailable;
+    nothing is changed by any of these.
+    """
+    length = check_chunk(session, index)
+    with incoming_chunk(session, index, {digest.algorithm for digest in declared}) as chunk:
+        for piece in pieces(source, length):
+            chunk.write(piece)
+        return chunk.commit(declared)
+
+
+class IncomingChunk:
+    """One chunk on its way in: `write` its bytes, then `commit`. Made by `incoming_chunk`.
+
+    Without a body (the chunk is in already) the bytes are only compared.
+    """
+
+    def __init__(
+        self, session: FileSession, index: int, body: Body | None, algorithms: Collection[str]
+    ) -> None:
+        self._session = session
+        self._index = index
+        self._length = session.plan.length(index)
+        self._body = body
+        self._received = 0
+        self._fingerprint = fingerprint()
+        self._hashers = {name: ALGORITHMS[name]() for name in algorithms}
+
+    def write(self, piece: bytes) -> None:
+        """Take the next bytes. Raises LengthMismatch as soon as they are too many."""
+        self._received += len(piece)
+        if self._received > self._length:
+            raise _wrong_length(self._index, self._length, self._received)
+        if self._body:
+            self._body.write(piece)
+        self._fingerprint.update(piece)
+        for hasher in self._hashers.values():
+            hasher.update(piece)
+
+    def commit(self, declared: Sequence[Digest] = ()) -> Receipt:
+        """Check all, then store. `declared` digests are of the algorithms named at the start.
+
+        Raises LengthMismatch, DigestMismatch, ChunkConflict or the refusal of the session's state.
+        """
+        if self._received != self._length:
+            raise _wrong_length(self._index, self._length, self._received)
+        for digest in declared:
+            self._check(digest)
+        if self._body is None:
+            return self._compared()
+        return self._stored(self._body)
+
+    def _check(self, declared: Digest) -> None:
+        actual = self._hashers[declared.algorithm].digest()
+        if not compare_digest(declared.value, actual):
+            raise DigestMismatch(
+                f"The {declared.algorithm} of the bytes that arrived for chunk {self._index} is "
+                f"{actual.hex()}, declared was {declared.value.hex()}. Nothing was changed: send "
+                "the chunk again.",
+                algorithm=declared.algorithm,
+                expected=declared.value.hex(),
+                actual=actual.hex(),
+            )
+
+    def _compared(self) -> Receipt:
+        settled = self._settled_by_row()
+        if settled:
+            return settled
+        session = reread(self._session)
+        if session.status not in TAKES_CHUNKS:
+            raise refusal(session)
+        # It was in when the body began and isn't now: the verifier found it damaged (P4).
+        raise Unavailable(
+            f"Chunk {self._index} was found damaged on the server meanwhile. Send it once more."
+        )
+
+    def _stored(self, body: Body) -> Receipt:
+        offset = self._session.plan.offset(self._index)
+        with _staged(self._session) as data, data.locked(offset, self._length):
+            settled = self._settled_by_row()
+            if settled:
+                return settled
+            session = reread(self._session)
+            if session.status != SessionStatus.ACTIVE:
+                raise refusal(session)
+            body.copy_to(data, offset)
+            return self._recorded()
+
+    def _settled_by_row(self) -> Receipt | None:
+        """The answer when this chunk is stored already (P6), else None."""
+        stored = FileChunk.objects.filter(session=self._session, index=self._index).first()
+        if stored is None:
+            return None
+        if not compare_digest(bytes(stored.fingerprint), self._fingerprint.digest()):
+            raise ChunkConflict(
+                f"Chunk {self._index} was received before with other bytes, which are kept. If the "
+                "file has changed, cancel this upload and begin a new one.",
+                index=self._index,
+            )
+        return Receipt(reread(self._session), self._index, duplicate=True)
+
+    def _recorded(self) -> Receipt:
+        """The row, the bit and the count in one transaction, if the session is still active."""
+        with transaction.atomic():
+            session = FileSession.objects.select_for_update().filter(pk=self._session.pk).first()
+            if session is None or session.status != SessionStatus.ACTIVE:
+                raise refusal(session or reread(self._session))
+            FileChunk.objects.create(
+                session=session, index=self._index, fingerprint=self._fingerprint.digest()
+            )
+            bitmap = session.bitmap
+            bitmap.add(self._index)
+            write_bitmap(session, bitmap)
+            assemble_if_whole(session)
+        return Receipt(session, self._index, duplicate=False)
+
+
+def assemble_if_whole(session: FileSession) -> None:
+    """Start verifying once every chunk is in and the hash is declared. Within a transaction."""
+    if not session.sha256 or session.received_count < session.plan.total:
+        return
+    if move(session.pk, SessionStatus.ACTIVE, SessionStatus.ASSEMBLING):
+        session.status = SessionStatus.ASSEMBLING
+        enqueue_finish(session.pk)
+
+
+@contextmanager
+def incoming_chunk(
+    session: FileSession, index: int, algorithms: Collection[str] = ()
+) -> Iterator[IncomingChunk]:
+    """Room for one chunk of a session that `check_chunk` has passed.
+
+    `algorithms` (keys of ALGORITHMS) are those whose digest `commit` may be asked to check.
+    """
+    if index in session.bitmap:
+        yield IncomingChunk(session, index, None, algorithms)
+        return
+    if session.is_quiet_for(QUIET):
+        # So that no sweep takes a session that came back after long, while its body arrives.
+        touch(session)
+    length = session.plan.length(index)
+    with (
+        _explained_if_missing(session),
+        get_store().incoming(session.pk) as incoming,
+        open_body(incoming, length) as body,
+    ):
+        yield IncomingChunk(session, index, body, algorithms)
+
+
+@contextmanager
+def _staged(session: FileSession) -> Iterator[StagedFile]:
+    with _explained_if_missing(session), get_store().open(session.pk) as data:
+        yield data
+
+
+@contextmanager
+def _explained_if_missing(session: FileSession) -> Iterator[None]:
+    try:
+        yield
+    except StagingMissing as error:
+        raise _missing_staging(session) from error
+
+
+def _missing_staging(session: FileSession) -> UploadError:
+    """Staging goes after its session has ended; if the session still is active, it was lost."""
+    current = reread(session)
+    if current.status != SessionStatus.ACTIVE:
+        return refusal(current)
+    lost = "The data received so far is missing on the server."
+    move(session.pk, SessionStatus.ACTIVE, SessionStatus.FAILED, error=lost)
+    return SessionFailed(f"{lost} Begin a new upload by a handshake.")
+
+
+def _wrong_length(index: int, expected: int, actual: int) -> LengthMismatch:
+    return LengthMismatch(
+        f"Chunk {index} has {expected} bytes, the body {actual}. Nothing was changed: send the "
+        "chunk again, whole.",
+        expected=expected,
+        actual=actual,
+    )

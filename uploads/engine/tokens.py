@@ -1,0 +1,37 @@
+"""Personal access tokens: shown once, kept as a hash."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.utils import timezone
+
+from uploads.models import AccessToken
+
+#: Says at a glance, in a log or a leak scanner, what kind of secret this is.
+PREFIX = "hft_"
+
+
+def issue_token(owner: AbstractBaseUser, name: str, lifetime: timedelta | None = None) -> str:
+    """A new token in clear, never to be seen again. Without `lifetime` it does not expire."""
+    token = PREFIX + secrets.token_urlsafe(32)
+    now = timezone.now()
+    AccessToken.objects.create(
+        owner_id=owner.pk,
+        name=name,
+        digest=_digest(token),
+        created_at=now,
+        expires_at=now + lifetime if lifetime else None,
+    )
+    return token
+
+
+def find_owner(token: str) -> AbstractBaseUser | None:
+    """The active user whose usable token this is."""
+    found = AccessToken.objects.usable().select_related("owner").filter(digest=_digest(token))
+    return next((row.owner for row in found), None)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()

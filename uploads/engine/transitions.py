@@ -1,0 +1,106 @@
+"""The states a session moves through, and the only place that moves it.
+
+A move is one conditional UPDATE: it happens for exactly one of several racing callers, who learns
+of it by the row count.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from uploads import conf
+from uploads.errors import SessionCancelled, SessionExpired, SessionFailed, UploadError, WrongState
+from uploads.models import FileSession, SessionStatus
+
+ALLOWED: dict[SessionStatus, frozenset[SessionStatus]] = {
+    SessionStatus.ACTIVE: frozenset(
+        {
+            SessionStatus.ASSEMBLING,
+            SessionStatus.FAILED,
+            SessionStatus.CANCELLED,
+            SessionStatus.EXPIRED,
+        }
+    ),
+    # Back to active: the verifier found damaged chunks (P4).
+    SessionStatus.ASSEMBLING: frozenset(
+        {
+            SessionStatus.ACTIVE,
+            SessionStatus.COMPLETED,
+            SessionStatus.FAILED,
+            SessionStatus.CANCELLED,
+        }
+    ),
+    SessionStatus.COMPLETED: frozenset(),
+    SessionStatus.FAILED: frozenset(),
+    SessionStatus.CANCELLED: frozenset(),
+    SessionStatus.EXPIRED: frozenset(),
+}
+
+
+def move(
+    session_id: UUID,
+    source: SessionStatus,
+    target: SessionStatus,
+    *,
+    only_if: dict[str, Any] | None = None,
+    **changes: Any,
+) -> bool:
+    """Move the session if it is still in `source` (and `only_if` holds); whether it moved.
+
+    `changes` are further columns set by the same UPDATE.
+    """
+    if target not in ALLOWED[source]:
+        raise ValueError(f"a session never goes from {source} to {target}")
+    now = timezone.now()
+    return bool(
+        FileSession.objects.filter(pk=session_id, status=source, **(only_if or {})).update(
+            status=target, updated_at=now, **changes
+        )
+    )
+
+
+def expire_if_due(session: FileSession) -> FileSession:
+    """The session, moved to expired when its time is over. Changes `session` in place."""
+    now = timezone.now()
+    if session.status == SessionStatus.ACTIVE and session.expires_at <= now:
+        move(
+            session.pk,
+            SessionStatus.ACTIVE,
+            SessionStatus.EXPIRED,
+            only_if={"expires_at__lte": now},
+        )
+        session.refresh_from_db()
+    return session
+
+
+def touch(session: FileSession) -> None:
+    """Somebody is at work on this session: it lives on from now."""
+    now = timezone.now()
+    session.updated_at = now
+    session.expires_at = now + conf.current().session_lifetime
+    FileSession.objects.filter(pk=session.pk, status=session.status).update(
+        updated_at=session.updated_at, expires_at=session.expires_at
+    )
+
+
+def refusal(session: FileSession) -> UploadError:
+    """Why a session that is not active takes no chunk."""
+    match session.status:
+        case SessionStatus.CANCELLED:
+            return SessionCancelled(
+                "This upload was cancelled and its data removed. Begin a new one by a handshake."
+            )
+        case SessionStatus.EXPIRED:
+            return SessionExpired(
+                "This upload was not continued in time and has expired. Begin a new one by a "
+                "handshake."
+            )
+        case SessionStatus.FAILED:
+            return SessionFailed(
+                f"This upload has failed: {session.error} Begin a new one by a handshake."
+            )
+    return WrongState(
+        f"This upload is {session.status}; only an active one can be changed this way.",
+        state=session.status,
+    )
