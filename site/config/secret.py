@@ -1,0 +1,28 @@
+"""The secret key: from the environment, or made once and kept beside the database."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+
+def secret_key(data_dir: Path) -> str:
+    """HOLDFAST_SECRET_KEY, or the content of `secret_key` in `data_dir`, made when missing."""
+    given = os.environ.get("HOLDFAST_SECRET_KEY")
+    if given:
+        return given
+    path = data_dir / "secret_key"
+    if not path.exists():
+        _make(path)
+    return path.read_text().strip()
+
+
+def _make(path: Path) -> None:
+    """Written whole before it gets its name, so that two first starts at once agree on one key."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(50))
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()

@@ -1,0 +1,30 @@
+from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+
+from uploads.engine.tokens import issue_token
+
+
+class Command(BaseCommand):
+    help = "Make a personal access token for scripts. It is printed once, alone on the last line."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("user", help="the user name of its owner")
+        parser.add_argument("--name", default="command line", help="what the token is for")
+        parser.add_argument("--days", type=int, help="days until it expires (default: never)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        users = get_user_model()
+        try:
+            owner = users.objects.get_by_natural_key(options["user"])
+        except users.DoesNotExist as error:
+            raise CommandError(f"There is no user named {options['user']!r}.") from error
+        days = options["days"]
+        if days is not None and days < 1:
+            raise CommandError("--days must be 1 or more.")
+        lifetime = timedelta(days=days) if days else None
+        self.stderr.write("This token is shown only now. Send it as `Authorization: Bearer ...`.")
+        self.stdout.write(issue_token(owner, options["name"], lifetime))

@@ -1,0 +1,102 @@
+"""`manage.py serve`: the server that a service file calls, and `make run`."""
+
+import os
+import secrets
+import socket
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection, connections
+from django.db.migrations.executor import MigrationExecutor
+from granian.constants import Interfaces
+from granian.errors import ConfigurationError
+from granian.log import LogLevels
+from granian.server import Server
+
+from uploads import conf
+from uploads.worker import load_application
+
+FIRST_USER = "admin"
+#: Threads beyond those that may wait for bodies: pages and refusals always find one.
+SPARE_THREADS = 16
+_ALL_ADDRESSES = {"0.0.0.0", "::"}  # noqa: S104 (only compared with)
+
+
+class Command(BaseCommand):
+    help = "Serve Holdfast with granian."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to bind (127.0.0.1)")
+        parser.add_argument("--port", type=int, default=8000, help="port to bind (8000)")
+        parser.add_argument("--workers", type=int, default=1, help="processes (1)")
+        parser.add_argument(
+            "--prepare",
+            action="store_true",
+            help="first migrate, collect static files and make the first account",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["prepare"]:
+            self._prepare()
+        self._check_migrated()
+        connections.close_all()
+        self._serve(options["host"], options["port"], options["workers"])
+
+    def _prepare(self) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        if not settings.DEBUG:
+            call_command("collectstatic", verbosity=0, interactive=False)
+        self._make_first_account()
+
+    def _check_migrated(self) -> None:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            raise CommandError("The database is not up to date. Run `manage.py migrate` first.")
+
+    def _make_first_account(self) -> None:
+        users = get_user_model()
+        if users.objects.exists():
+            return
+        given = os.environ.get("HOLDFAST_PASSWORD")
+        password = given or secrets.token_urlsafe(12)
+        users.objects.create_superuser(FIRST_USER, password=password)
+        shown = "the password of HOLDFAST_PASSWORD" if given else f"the password {password}"
+        self.stdout.write(f"Made the account {FIRST_USER!r} with {shown} (shown only now).")
+
+    def _allow_host(self, host: str, shown: str) -> None:
+        """The address that was asked for is one we answer to, and on all of them our own name."""
+        if host in _ALL_ADDRESSES:
+            shown = socket.gethostname()
+            if "HOLDFAST_HOSTS" not in os.environ:
+                self.stdout.write(
+                    f"Answering to localhost and {shown} only; other names and addresses that "
+                    "people will use go into HOLDFAST_HOSTS."
+                )
+        if shown not in settings.ALLOWED_HOSTS:
+            settings.ALLOWED_HOSTS.append(shown)
+        # For workers that start afresh instead of as a fork of this process.
+        os.environ["HOLDFAST_HOSTS"] = ",".join(settings.ALLOWED_HOSTS)
+
+    def _serve(self, host: str, port: int, workers: int) -> None:
+        server = Server(
+            settings.WSGI_APPLICATION,
+            address=host,
+            port=port,
+            interface=Interfaces.WSGI,
+            workers=workers,
+            blocking_threads=conf.current().max_readers + SPARE_THREADS,
+            log_level=LogLevels.error,
+            websockets=False,
+        )
+        shown = f"[{host}]" if ":" in host else host
+        self._allow_host(host, shown)
+        self.stdout.write(f"Holdfast serves http://{shown}:{port} (Ctrl-C ends it).")
+        self.stdout.flush()
+        try:
+            server.serve(target_loader=load_application)
+        except ConfigurationError as error:
+            raise CommandError("granian refused its configuration, see above.") from error

@@ -1,0 +1,1 @@
+"""Adapters: each turns one kind of request into calls of the same few engine functions."""

@@ -1,0 +1,110 @@
+"""Request bodies: bounded before they are read, streamed, and never all threads at once."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.request import UnreadablePostError
+
+from uploads import conf
+from uploads.core.bodies import drain
+from uploads.core.plan import MIB
+from uploads.errors import InvalidRequest, LengthRequired, TooLarge, Unavailable, UnsupportedMedia
+
+#: A handshake is a few hundred bytes; nothing that fits here can hurt.
+MAX_JSON_BYTES = 64 * 1024
+#: How much of an unread body is taken in before a refusal, so that the client reads the answer
+#: instead of an error on its own send.
+MAX_DRAIN_BYTES = 8 * MIB
+
+
+@cache
+def _slots(count: int) -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(count)
+
+
+def _reader_slots() -> threading.BoundedSemaphore:
+    return _slots(conf.current().max_readers)
+
+
+@contextmanager
+def reader_slot() -> Iterator[None]:
+    """One of the bounded number of threads that may wait for bodies. Raises Unavailable."""
+    slots = _reader_slots()
+    if not slots.acquire(blocking=False):
+        raise Unavailable(
+            "The server is taking in as many bodies as it can. Nothing was read: send the same "
+            "request again shortly."
+        )
+    try:
+        yield
+    finally:
+        slots.release()
+
+
+def content_length(request: HttpRequest) -> int:
+    """The declared length of the body in bytes. Raises LengthRequired or InvalidRequest."""
+    declared = request.META.get("CONTENT_LENGTH") or ""
+    if not declared:
+        raise LengthRequired(
+            "Send a Content-Length: the length is checked before the body is read."
+        )
+    if not (declared.isascii() and declared.isdigit() and len(declared) <= 18):
+        raise InvalidRequest("Content-Length must be a number of bytes.")
+    return int(declared)
+
+
+def drain_unread(request: HttpRequest) -> None:
+    """Take in what the client is still sending, within bounds and only if a slot is free."""
+    slots = _reader_slots()
+    if not slots.acquire(blocking=False):
+        return
+    try:
+        # A body of unknown length (chunked) is one that Django takes for empty.
+        chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+        terminated = request.META.get("wsgi.input_terminated")
+        source = request.META["wsgi.input"] if chunked and terminated else request
+        drain(source, MAX_DRAIN_BYTES)
+    except (OSError, UnreadablePostError):
+        pass  # The client has gone: there is nobody to answer.
+    finally:
+        slots.release()
+
+
+def read_json(request: HttpRequest) -> dict[str, Any]:
+    """The JSON object in the body; an absent body is an empty one.
+
+    Raises UnsupportedMedia, TooLarge or InvalidRequest.
+    """
+    if not request.META.get("CONTENT_LENGTH") and "Transfer-Encoding" not in request.headers:
+        return {}
+    length = content_length(request)
+    if length == 0:
+        return {}
+    if request.content_type != "application/json":
+        raise UnsupportedMedia("Send JSON, with `Content-Type: application/json`.")
+    if length > MAX_JSON_BYTES:
+        raise TooLarge(f"The JSON body may have {MAX_JSON_BYTES} bytes.", limit=MAX_JSON_BYTES)
+    with reader_slot():
+        body = request.read(length)
+    if len(body) < length:
+        raise InvalidRequest(f"The body ended after {len(body)} of {length} bytes.")
+    return parse_object(body)
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest("The body is not valid JSON in UTF-8.") from error
+    if not isinstance(value, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

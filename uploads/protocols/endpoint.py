@@ -1,0 +1,74 @@
+"""What every endpoint does around its own work: methods, identity, refusals."""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import OperationalError, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http.request import UnreadablePostError
+from django.views.decorators.csrf import csrf_exempt
+
+from uploads.errors import InvalidRequest, MethodNotAllowed, Unavailable, UploadError
+
+from .auth import authenticate
+from .bodies import drain_unread
+from .problems import problem
+
+logger = logging.getLogger("uploads.protocols")
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, AbstractBaseUser, P], HttpResponseBase]
+
+
+def endpoint(*methods: str) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
+    """A view of `(request, user, ...)` that raises UploadError to refuse.
+
+    Exempt from Django's CSRF middleware, which would read bodies; `authenticate` checks instead.
+    Never inside ATOMIC_REQUESTS: a transaction must not wait for a body (P5).
+    """
+
+    def decorate(view: View[P]) -> Callable[..., HttpResponseBase]:
+        @csrf_exempt
+        @transaction.non_atomic_requests
+        @wraps(view)
+        def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            try:
+                _check_method(request, methods)
+                response = view(request, authenticate(request), *args, **kwargs)
+            except UploadError as error:
+                return _refused(request, error)
+            except UnreadablePostError:
+                return _refused(request, InvalidRequest("The connection ended inside the body."))
+            except OperationalError:
+                # The database is busy, or away: transient, and nothing was committed.
+                logger.warning("%s %s: database", request.method, request.path, exc_info=True)
+                return _refused(request, _database_busy())
+            response["Cache-Control"] = "no-store"
+            return response
+
+        return wrapped
+
+    return decorate
+
+
+def _database_busy() -> Unavailable:
+    return Unavailable(
+        "The server's database did not answer in time. Nothing was lost: send the same request "
+        "again in a few seconds."
+    )
+
+
+def _check_method(request: HttpRequest, methods: tuple[str, ...]) -> None:
+    if request.method not in methods:
+        raise MethodNotAllowed(
+            f"{request.method} is not understood here; use {' or '.join(methods)}.",
+            allowed=list(methods),
+        )
+
+
+def _refused(request: HttpRequest, error: UploadError) -> HttpResponse:
+    drain_unread(request)
+    return problem(error)

@@ -1,0 +1,93 @@
+"""Fields of a JSON object, each checked for form, with refusals that name the field."""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from uploads.core.digests import parse_sha256_hex
+from uploads.core.filenames import clean_filename
+from uploads.core.plan import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE
+from uploads.errors import InvalidFilename, InvalidRequest
+
+T = TypeVar("T")
+
+#: The largest number a column of ours can hold.
+_MAX_INTEGER = 2**63 - 1
+MAX_TEXT_LENGTH = 255
+#: RFC 9110, section 8.3.1: type "/" subtype, then parameters.
+_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_MEDIA_TYPE = re.compile(rf"{_NAME}/{_NAME}(\s*;\s*{_NAME}=[\x20-\x7e]*)*")
+
+
+def filename(data: dict[str, Any]) -> str:
+    value = data.get("filename")
+    if not isinstance(value, str):
+        raise InvalidRequest("`filename` must be a string.", field="filename")
+    return _checked(clean_filename, value, "filename", InvalidFilename)
+
+
+def size(data: dict[str, Any]) -> int:
+    return _integer(data, "size", 0, _MAX_INTEGER)
+
+
+def chunk_size(data: dict[str, Any]) -> int | None:
+    if data.get("chunk_size") is None:
+        return None
+    return _integer(data, "chunk_size", MIN_CHUNK_SIZE, MAX_CHUNK_SIZE)
+
+
+def sha256(data: dict[str, Any]) -> str:
+    return _checked(parse_sha256_hex, _text(data, "sha256"), "sha256")
+
+
+def resume_key(data: dict[str, Any]) -> str:
+    return _checked(_printable, _text(data, "resume_key"), "resume_key")
+
+
+def mime_type(data: dict[str, Any]) -> str:
+    return _checked(_media_type, _text(data, "mime_type"), "mime_type")
+
+
+def _integer(data: dict[str, Any], name: str, least: int, most: int) -> int:
+    value = data.get(name)
+    # JSON's true is an int in Python.
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise InvalidRequest(
+            f"`{name}` must be a whole number of bytes from {least} to {most}.", field=name
+        )
+    return value
+
+
+def _text(data: dict[str, Any], name: str) -> str:
+    """The field, or an empty string when it is absent or null."""
+    value = data.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH:
+        raise InvalidRequest(
+            f"`{name}` must be a string of at most {MAX_TEXT_LENGTH} characters.", field=name
+        )
+    return value
+
+
+def _checked(
+    check: Callable[[str], T], value: str, name: str, error: type[InvalidRequest] = InvalidRequest
+) -> T | str:
+    if not value and name != "filename":
+        return ""
+    try:
+        return check(value)
+    except ValueError as reason:
+        raise error(f"`{name}` is refused: {reason}.", field=name) from reason
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("it may hold printable characters only")
+    return value
+
+
+def _media_type(value: str) -> str:
+    if not _MEDIA_TYPE.fullmatch(value):
+        raise ValueError("a media type looks like text/plain")
+    return value

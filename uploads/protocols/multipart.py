@@ -1,0 +1,71 @@
+"""A chunk as the file field of a form, streamed into the engine as it is parsed."""
+
+from django.core.exceptions import SuspiciousOperation
+from django.core.files.uploadhandler import FileUploadHandler
+from django.http import HttpRequest
+from django.http.multipartparser import MultiPartParserError
+
+from uploads.core.bodies import READ_SIZE
+from uploads.core.digests import Digest, parse_sha256_hex
+from uploads.engine.receiving import IncomingChunk, Receipt, incoming_chunk
+from uploads.errors import InvalidRequest, TooLarge
+from uploads.models import FileSession
+
+from .bodies import content_length
+
+FILE_FIELD = "chunk"
+#: Room for boundaries, part headers and the other fields around the chunk.
+MAX_OVERHEAD_BYTES = 16 * 1024
+
+
+class _IntoEngine(FileUploadHandler):
+    """Hands each piece of the one file on; keeps nothing."""
+
+    chunk_size = READ_SIZE
+
+    def __init__(self, chunk: IncomingChunk) -> None:
+        super().__init__()
+        self._chunk = chunk
+        self.files = 0
+
+    def new_file(self, field_name: str, *args: object, **kwargs: object) -> None:
+        self.files += 1
+        if field_name != FILE_FIELD or self.files > 1:
+            raise InvalidRequest(f"Send exactly one file, in the field `{FILE_FIELD}`.")
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        self._chunk.write(raw_data)
+
+    def file_complete(self, file_size: int) -> None:
+        pass
+
+
+def receive(request: HttpRequest, session: FileSession, index: int) -> Receipt:
+    """Take chunk `index`, which `check_chunk` has passed, from the form in the body.
+
+    Raises what the engine raises, and InvalidRequest or TooLarge for a form that is no such form.
+    """
+    limit = session.plan.length(index) + MAX_OVERHEAD_BYTES
+    if content_length(request) > limit:
+        raise TooLarge(f"The form around this chunk may have {limit} bytes.", limit=limit)
+    # The digest may come after the file, so it is computed in any case.
+    with incoming_chunk(session, index, {"sha-256"}) as chunk:
+        handler = _IntoEngine(chunk)
+        declared = _parse(request, handler)
+        if not handler.files:
+            raise InvalidRequest(f"The form has no file field `{FILE_FIELD}`.")
+        return chunk.commit(declared)
+
+
+def _parse(request: HttpRequest, handler: FileUploadHandler) -> list[Digest]:
+    request.upload_handlers = [handler]
+    try:
+        text = request.POST.get("sha256", "")
+    except (MultiPartParserError, SuspiciousOperation) as error:
+        raise InvalidRequest("The multipart form could not be read.") from error
+    if not text:
+        return []
+    try:
+        return [Digest("sha-256", bytes.fromhex(parse_sha256_hex(text)))]
+    except ValueError as reason:
+        raise InvalidRequest(f"`sha256` is refused: {reason}.", field="sha256") from reason

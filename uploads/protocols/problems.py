@@ -1,0 +1,67 @@
+"""Refusals as `application/problem+json` (RFC 9457), and their HTTP statuses.
+
+`status_of` is the one table from error to status of all protocols that answer in this shape.
+"""
+
+import json
+from collections.abc import Iterator
+
+from django.http import HttpResponse
+
+from uploads import errors
+from uploads.errors import UploadError
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUSES: dict[type[UploadError], int] = {
+    errors.InvalidRequest: 400,
+    errors.NotAuthenticated: 401,
+    errors.CsrfFailed: 403,
+    errors.NotFound: 404,
+    errors.ChunkNotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.ChunkConflict: 409,
+    errors.ChunksMissing: 409,
+    errors.WrongState: 409,
+    errors.SessionGone: 410,
+    errors.LengthRequired: 411,
+    errors.TooLarge: 413,
+    errors.UnsupportedMedia: 415,
+    errors.DigestMismatch: 422,
+    errors.Unavailable: 503,
+    errors.StorageFull: 507,
+}
+
+
+def status_of(error: type[UploadError]) -> int:
+    """The status of an error class or of the nearest class above it. Raises LookupError."""
+    return next(_statuses(error))
+
+
+def _statuses(error: type[UploadError]) -> Iterator[int]:
+    for kind in error.__mro__:
+        if kind in STATUSES:
+            yield STATUSES[kind]
+    raise LookupError(f"{error.__name__} has no status")
+
+
+def problem(error: UploadError) -> HttpResponse:
+    """The response for a refusal. Members of the error stand beside the standard ones."""
+    status = status_of(type(error))
+    body = {
+        **error.members,
+        "type": f"urn:holdfast:problem:{error.code}",
+        "title": error.title,
+        "status": status,
+        "detail": error.detail,
+        "code": error.code,
+    }
+    response = HttpResponse(json.dumps(body), status=status, content_type=MEDIA_TYPE)
+    response["Cache-Control"] = "no-store"
+    if error.retry_after is not None:
+        response["Retry-After"] = str(error.retry_after)
+    if status == 401:
+        response["WWW-Authenticate"] = 'Bearer realm="uploads"'
+    if "allowed" in error.members:
+        response["Allow"] = ", ".join(error.members["allowed"])
+    return response

@@ -1,0 +1,50 @@
+"""Every address of the app. Requests from htmx to a handshake get HTML, others JSON."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import path, re_path
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.csrf import csrf_exempt
+
+from uploads.protocols import native
+from uploads.web import views
+
+app_name = "uploads"
+
+View = Callable[..., HttpResponseBase]
+
+
+def htmx_or(html: View, json: View) -> View:
+    """One address, two forms of the same answer, told apart by the HX-Request header."""
+
+    @csrf_exempt  # `native` checks the token itself, before any body is read; `html` only reads.
+    def view(request: HttpRequest, **kwargs: object) -> HttpResponseBase:
+        is_htmx = request.headers.get("HX-Request") == "true" and request.method == "GET"
+        response = (html if is_htmx else json)(request, **kwargs)
+        patch_vary_headers(response, ["HX-Request"])
+        return response
+
+    return view
+
+
+urlpatterns = [
+    path("", views.dashboard, name="dashboard"),
+    path("api/v1/uploads", native.session_list, name="sessions"),
+    path(
+        "api/v1/uploads/handshake",
+        htmx_or(views.session_rows, native.handshake),
+        name="handshake",
+    ),
+    path("api/v1/uploads/<uuid:session_id>", native.session, name="session"),
+    path(
+        "api/v1/uploads/<uuid:session_id>/handshake",
+        htmx_or(views.session_row, native.session_handshake),
+        name="session-handshake",
+    ),
+    path("api/v1/uploads/<uuid:session_id>/chunks/<int:index>", native.chunk, name="chunk"),
+    path("api/v1/uploads/<uuid:session_id>/complete", native.complete, name="complete"),
+    path("api/v1/uploads/<uuid:session_id>/content", native.content, name="content"),
+    # Malformed ids and indices too are refused in the one shape of all refusals (P10).
+    re_path(r"^api/v1/", native.unknown),
+]

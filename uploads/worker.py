@@ -1,0 +1,37 @@
+"""What a worker process of `manage.py serve` runs. Imports Django late: it may be a new process."""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+
+
+def load_application(wsgi_application: str) -> Callable[..., Any]:
+    """The WSGI application at a dotted path, once this process has taken up unfinished work."""
+    _end_with_parent()
+    import django
+
+    django.setup()
+    from django.db import connections
+    from django.utils.module_loading import import_string
+
+    from uploads.engine.recovery import recover_all
+
+    application: Callable[..., Any] = import_string(wsgi_application)
+    recover_all()
+    connections.close_all()
+    return application
+
+
+def _end_with_parent() -> None:
+    """A killed server must not leave a worker behind that holds its port. Linux: prctl(2)."""
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() == 1:
+        # It died before we asked.
+        os._exit(1)
