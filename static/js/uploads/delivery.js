@@ -1,0 +1,152 @@
+/**
+ * Brings the chunks that the server lacks to the server, several at once, and keeps the
+ * account of what has arrived.
+ */
+
+import { ChunkPlan } from "./plan.js";
+import { WorkerQueue } from "./queue.js";
+
+/**
+ * @import { Chunk, ChunkReceipt, SessionInfo, Transport } from "./types.d.ts"
+ * @import { Source } from "./source.js"
+ */
+
+/**
+ * @typedef {object} Surroundings
+ * @property {Source} source
+ * @property {Transport} transport
+ * @property {number} parallel
+ * @property {<T>(attempt: (signal: AbortSignal) => Promise<T>, signal: AbortSignal) =>
+ *   Promise<T>} persist runs a request with retries
+ * @property {(bytes: number) => void} onSent more bytes have left
+ * @property {(receipt: ChunkReceipt) => void} onReceipt a chunk is safe at the server
+ * @property {() => void} onChange any count below is another one
+ */
+
+export class Delivery {
+  #around;
+  #queue;
+  #plan = new ChunkPlan(0, 1);
+  /** @type {Set<number>} */
+  #missing = new Set();
+  /** Bytes sent of each chunk on its way. @type {Map<number, number>} */
+  #inFlight = new Map();
+
+  /** Bytes the server has confirmed. */
+  acknowledged = 0;
+
+  /** @param {Surroundings} around */
+  constructor(around) {
+    this.#around = around;
+    this.#queue = new WorkerQueue({ limit: around.parallel });
+  }
+
+  get parallel() {
+    return this.#queue.limit;
+  }
+
+  set parallel(parallel) {
+    this.#queue.limit = parallel;
+  }
+
+  /** Chunks on their way at this moment; those that wait for a retry do not count. */
+  get chunksInFlight() {
+    return this.#inFlight.size;
+  }
+
+  get bytesInFlight() {
+    let bytes = 0;
+    for (const sent of this.#inFlight.values()) bytes += sent;
+    return bytes;
+  }
+
+  /**
+   * Takes the server's word for what has arrived.
+   *
+   * @param {SessionInfo} session
+   */
+  follow(session) {
+    this.#plan = new ChunkPlan(session.size, session.chunk_size);
+    this.#missing = new Set(session.missing);
+    this.acknowledged = session.size - this.#plan.bytesOf(this.#missing);
+  }
+
+  /**
+   * Resolves when all that was missing has arrived. Rejects with the first failure, but
+   * only when no chunk is on its way any more.
+   *
+   * @param {SessionInfo} session
+   * @param {AbortSignal} signal
+   */
+  async run(session, signal) {
+    signal.throwIfAborted();
+    const stop = () => this.#queue.clear(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    const jobs = [...this.#missing].map((index) =>
+      this.#queue.add((either) => this.#deliver(session, this.#plan.chunk(index), either)),
+    );
+    try {
+      await Promise.all(jobs);
+    } catch (error) {
+      this.#queue.clear(error);
+      await Promise.allSettled(jobs);
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+  }
+
+  /**
+   * @param {SessionInfo} session
+   * @param {Chunk} chunk
+   * @param {AbortSignal} signal
+   */
+  #deliver(session, chunk, signal) {
+    return this.#around.persist((attempt) => this.#attempt(session, chunk, attempt), signal);
+  }
+
+  /**
+   * @param {SessionInfo} session
+   * @param {Chunk} chunk
+   * @param {AbortSignal} signal
+   */
+  async #attempt(session, chunk, signal) {
+    const { source, transport } = this.#around;
+    this.#moved(chunk, 0);
+    try {
+      // Read anew for each attempt: that is how a change on disk comes to light.
+      const { body, digest } = await source.read(chunk, signal);
+      signal.throwIfAborted();
+      const onProgress = (/** @type {number} */ bytes) => this.#moved(chunk, bytes);
+      const options = { digest, signal, onProgress };
+      this.#arrived(chunk, await transport.sendChunk(session, chunk, body, options));
+    } finally {
+      this.#inFlight.delete(chunk.index);
+      this.#around.onChange();
+    }
+  }
+
+  /**
+   * @param {Chunk} chunk
+   * @param {number} bytes sent of it so far
+   */
+  #moved(chunk, bytes) {
+    const sent = Math.min(bytes, chunk.size);
+    this.#around.onSent(Math.max(sent - (this.#inFlight.get(chunk.index) ?? 0), 0));
+    this.#inFlight.set(chunk.index, sent);
+    this.#around.onChange();
+  }
+
+  /**
+   * @param {Chunk} chunk
+   * @param {ChunkReceipt} receipt
+   */
+  #arrived(chunk, receipt) {
+    this.#around.onSent(chunk.size - (this.#inFlight.get(chunk.index) ?? 0));
+    this.#inFlight.delete(chunk.index);
+    this.#missing.delete(chunk.index);
+    this.#around.source.release(chunk.index);
+    this.acknowledged += chunk.size;
+    this.#around.onReceipt(receipt);
+  }
+}

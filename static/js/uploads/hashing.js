@@ -1,0 +1,155 @@
+/**
+ * Hashing away from the page's own thread, in two workers: one for whole files, one for
+ * chunks, so that a chunk's digest never waits behind 5 GB.
+ */
+
+import { sourceChanged, UploadError } from "./errors.js";
+import { WorkerQueue } from "./queue.js";
+
+/** @import { Hasher, HasherOptions, HashOptions, HashReply, HashRequest, HashWorker } from "./types.d.ts" */
+
+/** How browsers name a file that is gone, changed on disk or no longer readable. */
+const UNREADABLE = ["NotReadableError", "NotFoundError", "SecurityError"];
+
+/** @implements {Hasher} */
+export class WorkerHasher {
+  #files;
+  #chunks;
+
+  /** @param {HasherOptions} options */
+  constructor({ workerUrl, createWorker = moduleWorker }) {
+    const open = () => createWorker(workerUrl);
+    this.#files = new Lane(open);
+    this.#chunks = new Lane(open);
+  }
+
+  /**
+   * @param {Blob} blob
+   * @param {HashOptions} [options]
+   * @returns {Promise<string>} lowercase hex
+   */
+  hashFile(blob, options) {
+    return this.#files.hash(blob, "hex", options);
+  }
+
+  /**
+   * @param {Blob} blob
+   * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<string>} base64
+   */
+  digest(blob, options) {
+    return this.#chunks.hash(blob, "base64", options);
+  }
+
+  /** Ends the workers; what they were hashing fails. They are started again on demand. */
+  close() {
+    this.#files.close();
+    this.#chunks.close();
+  }
+}
+
+/** @param {string} url */
+function moduleWorker(url) {
+  return new Worker(url, { type: "module" });
+}
+
+/** One worker and its jobs, one after another. */
+class Lane {
+  #open;
+  #queue = new WorkerQueue({ limit: 1 });
+  /** @type {HashWorker | null} */
+  #worker = null;
+  #lastId = 0;
+  /** Hears the replies to the job under way. @type {((reply: HashReply) => void) | null} */
+  #listener = null;
+  /** Fails the job under way. @type {((error: UploadError) => void) | null} */
+  #fail = null;
+
+  /** @param {() => HashWorker} open */
+  constructor(open) {
+    this.#open = open;
+  }
+
+  /**
+   * @param {Blob} blob
+   * @param {"hex" | "base64"} encoding
+   * @param {HashOptions} [options]
+   */
+  hash(blob, encoding, { onProgress, signal } = {}) {
+    const job = (/** @type {AbortSignal} */ stop) => {
+      onProgress?.(0);
+      return this.#exchange(blob, encoding, onProgress, stop);
+    };
+    return this.#queue.add(job, { signal });
+  }
+
+  close() {
+    this.#break(new Error("closed"));
+  }
+
+  /**
+   * @param {Blob} blob
+   * @param {"hex" | "base64"} encoding
+   * @param {((bytes: number) => void) | undefined} onProgress
+   * @param {AbortSignal} signal
+   * @returns {Promise<string>}
+   */
+  #exchange(blob, encoding, onProgress, signal) {
+    const id = ++this.#lastId;
+    const cancel = () => this.#worker?.postMessage({ type: "cancel", id });
+    return new Promise((resolve, reject) => {
+      signal.addEventListener("abort", cancel, { once: true });
+      this.#fail = reject;
+      this.#listener = (reply) => {
+        if (reply.id !== id) return;
+        if (reply.type === "progress") onProgress?.(reply.bytes);
+        else if (reply.type === "done") resolve(reply.digest);
+        else if (reply.type === "cancelled") reject(signal.reason);
+        else reject(hashingError(reply));
+      };
+      this.#post({ type: "hash", id, blob, encoding });
+    }).finally(() => {
+      signal.removeEventListener("abort", cancel);
+      this.#listener = this.#fail = null;
+    });
+  }
+
+  /** @param {HashRequest} request */
+  #post(request) {
+    this.#worker ??= this.#hired();
+    this.#worker.postMessage(request);
+  }
+
+  #hired() {
+    const worker = this.#open();
+    worker.addEventListener("message", ({ data }) => this.#listener?.(data));
+    for (const accident of ["error", "messageerror"]) {
+      worker.addEventListener(accident, (event) => {
+        if (worker === this.#worker) this.#break(event);
+      });
+    }
+    return worker;
+  }
+
+  /** @param {unknown} cause */
+  #break(cause) {
+    this.#worker?.terminate();
+    this.#worker = null;
+    this.#fail?.(stopped(cause));
+  }
+}
+
+/** @param {Extract<HashReply, { type: "error" }>} reply */
+function hashingError({ name, message }) {
+  const cause = new Error(`${name}: ${message}`);
+  return UNREADABLE.includes(name) ? sourceChanged(cause) : stopped(cause);
+}
+
+/** @param {unknown} cause */
+function stopped(cause) {
+  return new UploadError(
+    "The file could not be checked: the page's hash worker stopped. Reload the page and choose " +
+      "the file again; nothing sent so far is lost.",
+    { code: "hashing_failed", cause },
+  );
+}

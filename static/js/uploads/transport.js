@@ -1,0 +1,253 @@
+/**
+ * The native protocol over HTTP. The only file of the module that knows addresses, headers
+ * and what a status means for the person.
+ */
+
+import { UploadError } from "./errors.js";
+import { parseRetryAfter } from "./retry.js";
+import { systemClock } from "./seams.js";
+
+/**
+ * @import {
+ *   Chunk, ChunkReceipt, ChunkRequestOptions, FileDescription, Problem, RequestOptions,
+ *   SessionInfo, SessionToResume, Transport, TransportOptions
+ * } from "./types.d.ts"
+ */
+
+const HANDSHAKE_URL = "/api/v1/uploads/handshake";
+
+/** Milliseconds without any sign of life; a server that syncs a slow disk needs some. */
+const STALL_AFTER = 60_000;
+
+const ACCEPT = "application/json, application/problem+json";
+
+const SAFE_METHODS = ["GET", "HEAD"];
+
+/** @implements {Transport} */
+export class HttpTransport {
+  #csrfToken;
+  #handshakeUrl;
+  #fetch;
+  #createXhr;
+  #clock;
+  #stallAfter;
+
+  /** @param {TransportOptions} options */
+  constructor(options) {
+    this.#csrfToken = options.csrfToken;
+    this.#handshakeUrl = options.handshakeUrl ?? HANDSHAKE_URL;
+    this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+    this.#createXhr = options.createXhr ?? (() => new XMLHttpRequest());
+    this.#clock = options.clock ?? systemClock;
+    this.#stallAfter = options.stallAfter ?? STALL_AFTER;
+  }
+
+  /**
+   * @param {FileDescription} file
+   * @param {RequestOptions} [options]
+   * @returns {Promise<SessionInfo>}
+   */
+  handshake(file, options) {
+    return this.#request("POST", this.#handshakeUrl, options, file);
+  }
+
+  /**
+   * @param {SessionToResume} session
+   * @param {RequestOptions} [options]
+   * @returns {Promise<SessionInfo>}
+   */
+  status(session, options) {
+    return this.#request("GET", session.urls.self, options);
+  }
+
+  /**
+   * @param {SessionToResume} session
+   * @param {RequestOptions} [options]
+   * @returns {Promise<SessionInfo>}
+   */
+  ask(session, options) {
+    return this.#request("GET", `${session.urls.self.replace(/\/$/, "")}/handshake`, options);
+  }
+
+  /**
+   * @param {SessionInfo} session
+   * @param {string} sha256 lowercase hex
+   * @param {RequestOptions} [options]
+   */
+  async complete(session, sha256, options) {
+    await this.#request("POST", session.urls.complete, options, { sha256 });
+  }
+
+  /**
+   * @param {SessionToResume} session
+   * @param {RequestOptions} [options]
+   */
+  async cancel(session, options) {
+    try {
+      await this.#request("DELETE", session.urls.self, options);
+    } catch (error) {
+      const gone = error instanceof UploadError && [404, 410].includes(error.status);
+      if (!gone) throw error;
+    }
+  }
+
+  /**
+   * By XMLHttpRequest, because fetch does not tell how far a body has got. The body is the
+   * blob itself: the browser reads it from disk as it goes.
+   *
+   * @param {SessionInfo} session
+   * @param {Chunk} chunk
+   * @param {Blob} body
+   * @param {ChunkRequestOptions} options
+   * @returns {Promise<ChunkReceipt>}
+   */
+  sendChunk(session, chunk, body, { digest, signal, onProgress }) {
+    const xhr = this.#createXhr();
+    xhr.open("PUT", session.urls.chunk.replace("{index}", String(chunk.index)));
+    const headers = {
+      ...this.#headers("PUT"),
+      "Content-Type": "application/octet-stream",
+      "Content-Digest": `sha-256=:${digest}:`,
+    };
+    for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
+    return this.#watched(signal, async (guard, alive) => {
+      xhr.upload.addEventListener("progress", (event) => {
+        alive();
+        onProgress?.(event.loaded);
+      });
+      await sent(xhr, body, guard);
+      return this.#answer(xhr.status, xhr.getResponseHeader("Retry-After"), xhr.responseText);
+    });
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} url
+   * @param {RequestOptions} [options]
+   * @param {object} [json]
+   * @returns {Promise<any>}
+   */
+  #request(method, url, { signal } = {}, json) {
+    return this.#watched(signal, async (guard) => {
+      const response = await this.#fetch(url, {
+        method,
+        headers: { ...this.#headers(method), ...(json && { "Content-Type": "application/json" }) },
+        body: json && JSON.stringify(json),
+        cache: "no-store",
+        credentials: "same-origin",
+        signal: guard,
+      });
+      const text = await response.text();
+      return this.#answer(response.status, response.headers.get("Retry-After"), text);
+    });
+  }
+
+  /**
+   * @param {string} method
+   * @returns {Record<string, string>}
+   */
+  #headers(method) {
+    if (SAFE_METHODS.includes(method)) return { Accept: ACCEPT };
+    return { Accept: ACCEPT, "X-CSRFToken": this.#csrfToken() };
+  }
+
+  /**
+   * Runs one exchange and gives it up when nothing has moved for too long: a connection
+   * whose other end is gone would otherwise hang until the system notices, if ever.
+   *
+   * @template T
+   * @param {AbortSignal | undefined} signal
+   * @param {(guard: AbortSignal, alive: () => void) => Promise<T>} exchange
+   */
+  async #watched(signal, exchange) {
+    const silence = new AbortController();
+    const guard = signal ? AbortSignal.any([signal, silence.signal]) : silence.signal;
+    /** @type {unknown} */
+    let timer;
+    const alive = () => {
+      this.#clock.clearTimeout(timer);
+      timer = this.#clock.setTimeout(() => silence.abort(unanswered()), this.#stallAfter);
+    };
+    alive();
+    try {
+      guard.throwIfAborted();
+      return await exchange(guard, alive);
+    } catch (error) {
+      guard.throwIfAborted();
+      throw error instanceof UploadError ? error : unreachable(error);
+    } finally {
+      this.#clock.clearTimeout(timer);
+    }
+  }
+
+  /**
+   * @param {number} status
+   * @param {string | null} retryAfter
+   * @param {string} text
+   * @returns {any} the body as our server documents it; null for 204
+   */
+  #answer(status, retryAfter, text) {
+    const body = parsed(text);
+    const fine = status >= 200 && status < 300;
+    if (fine && (status === 204 || body !== null)) return body;
+    throw refusal(status, body, parseRetryAfter(retryAfter, this.#clock.now()));
+  }
+}
+
+/**
+ * @param {XMLHttpRequest} xhr
+ * @param {Blob} body
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>} resolves when there is an answer, of whatever status
+ */
+function sent(xhr, body, signal) {
+  return new Promise((resolve, reject) => {
+    const abort = () => xhr.abort();
+    signal.addEventListener("abort", abort, { once: true });
+    xhr.addEventListener("load", () => resolve());
+    xhr.addEventListener("error", () => reject(unreachable()));
+    xhr.addEventListener("abort", () => reject(signal.reason ?? unreachable()));
+    xhr.addEventListener("loadend", () => signal.removeEventListener("abort", abort));
+    xhr.send(body);
+  });
+}
+
+/**
+ * @param {string} text
+ * @returns {Record<string, any> | null} null for anything but a JSON object
+ */
+function parsed(text) {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === "object" ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * @param {number} status
+ * @param {Problem | null} problem
+ * @param {number | null} retryAfter seconds
+ */
+function refusal(status, problem, retryAfter) {
+  const facts = { status, problem, retryAfter };
+  if (status === 401 || status === 403) {
+    return new UploadError(
+      "You are no longer signed in. Sign in again, then resume: nothing sent so far is lost.",
+      { ...facts, code: "signed_out" },
+    );
+  }
+  const message =
+    problem?.detail ?? problem?.title ?? `The server answered in a way not understood (${status}).`;
+  return new UploadError(message, { ...facts, code: problem?.code ?? "unexpected_answer" });
+}
+
+/** @param {unknown} [cause] */
+function unreachable(cause) {
+  return new UploadError("The server could not be reached.", { code: "network", cause });
+}
+
+function unanswered() {
+  return new UploadError("The server has stopped answering.", { code: "network" });
+}

@@ -1,0 +1,347 @@
+/**
+ * The vocabulary of the upload module. The JavaScript beside this file is checked
+ * against it (`tsc -p tsconfig.json`), so the two cannot drift apart.
+ *
+ * Sizes are bytes, durations milliseconds, moments milliseconds since the epoch,
+ * unless a comment says otherwise. Field names in snake_case come from the server.
+ */
+
+// ---------------------------------------------------------------- the file, in chunks
+
+/** A slice of the file on the server's grid: bytes `start` up to, not including, `end`. */
+export interface Chunk {
+  /** Counted from 0. */
+  readonly index: number;
+  readonly start: number;
+  readonly end: number;
+  /** `end - start`; only the last chunk may be shorter than the others. */
+  readonly size: number;
+}
+
+/** What an upload needs of a `File`; a `Blob` with a name will do in tests. */
+export interface SourceFile extends Blob {
+  readonly name: string;
+  readonly lastModified: number;
+}
+
+// -------------------------------------------------------------- what the server says
+
+export type SessionState =
+  "active" | "assembling" | "completed" | "failed" | "cancelled" | "expired";
+
+/** The body of the handshake and of every question about a session. */
+export interface SessionInfo {
+  /** Only a handshake by POST answers this. */
+  readonly status?: "created" | "resumed" | "file_exists";
+  readonly id: string;
+  readonly state: SessionState;
+  readonly filename: string;
+  readonly size: number;
+  readonly chunk_size: number;
+  readonly total_chunks: number;
+  readonly received_chunks: number;
+  /** Indices the server still needs, as of the answer that listed them. */
+  readonly missing: readonly number[];
+  /** 0 to 100. */
+  readonly progress: number;
+  /** Lowercase hex, or null when no hash was declared yet. */
+  readonly sha256: string | null;
+  /** ISO 8601, UTC. */
+  readonly expires_at: string | null;
+  readonly urls: SessionUrls;
+}
+
+export interface SessionUrls {
+  readonly self: string;
+  /** Ends in `/chunks/{index}`, with the braces. */
+  readonly chunk: string;
+  readonly complete: string;
+  readonly content: string;
+}
+
+/**
+ * What is known of an interrupted session when the person presses Resume. A full
+ * `SessionInfo` will do; a page that has less (from data attributes) gives this much.
+ */
+export interface SessionToResume {
+  readonly id: string;
+  readonly filename: string;
+  readonly size: number;
+  readonly sha256: string | null;
+  readonly urls: { readonly self: string };
+}
+
+/** The answer to one chunk. */
+export interface ChunkReceipt {
+  readonly index: number;
+  /** The server had these very bytes already. */
+  readonly duplicate: boolean;
+  readonly state: SessionState;
+  readonly received_chunks: number;
+  readonly total_chunks: number;
+  readonly progress: number;
+}
+
+/** RFC 9457 `application/problem+json`, with the stable `code` of this project. */
+export interface Problem {
+  readonly type?: string;
+  readonly code?: string;
+  readonly title?: string;
+  readonly status?: number;
+  readonly detail?: string;
+  readonly missing?: readonly number[];
+  readonly [extension: string]: unknown;
+}
+
+// ----------------------------------------------------------------------- going wrong
+
+/**
+ * Why an upload failed; `UploadError` implements it. The message is for the person,
+ * the code for the program: the server's own, or one of ours:
+ *
+ * - `wrong_file`: not the file that the session was begun with
+ * - `source_changed`: the file was changed, moved or deleted while it was being sent
+ * - `signed_out`: sign in again, then `resume()`; nothing is lost
+ * - `network`: the server could not be reached, or did not answer in time
+ * - `unexpected_answer`: something answered that is not our server (a proxy, a portal)
+ * - `verification_failed`: the server hashed the file and it is not the one announced
+ * - `not_finishing`: chunk after chunk arrives damaged, or the session does not move
+ * - `session_gone`: the session vanished, and so did the one begun in its place
+ * - `hashing_failed`: the hash worker could not run
+ * - `internal`: a defect of this module; the original is in `cause`
+ */
+export interface UploadFailure extends Error {
+  readonly code: string;
+  /** HTTP status, 0 when there was no answer. */
+  readonly status: number;
+  readonly problem: Problem | null;
+  /** Seconds the server asked us to wait, null when it did not. */
+  readonly retryAfter: number | null;
+}
+
+// ------------------------------------------------------------------------- an upload
+
+/**
+ * - `waiting`: for its turn, either to be hashed or to be sent
+ * - `checking`: the file is being hashed (`checked` grows)
+ * - `sending`: chunks are on their way
+ * - `paused`: by the person; `resume()` goes on
+ * - `offline`: the browser says there is no network; goes on by itself
+ * - `retrying`: everything waits for `retryAt`; goes on by itself
+ * - `verifying`: all sent, the server is hashing
+ * - `done`, `failed`, `cancelled`: at rest (`failed` may be resumed)
+ */
+export type UploadPhase =
+  | "waiting"
+  | "checking"
+  | "sending"
+  | "paused"
+  | "offline"
+  | "retrying"
+  | "verifying"
+  | "done"
+  | "failed"
+  | "cancelled";
+
+/** A snapshot; ask for a new one after each `change` event. */
+export interface UploadStatus {
+  readonly phase: UploadPhase;
+  readonly filename: string;
+  /** Size of the file. */
+  readonly total: number;
+  /** Bytes hashed so far; equals `total` when the check is over. */
+  readonly checked: number;
+  /** Bytes the server has confirmed; these are never sent again. */
+  readonly acknowledged: number;
+  /** `acknowledged` plus what is on its way. May fall when a chunk has to go again. */
+  readonly sent: number;
+  /** Bytes per second, smoothed over several seconds; 0 when nothing moves. */
+  readonly speed: number;
+  /** Seconds until all is sent at this speed; null when it cannot be told. */
+  readonly timeLeft: number | null;
+  /** When the next attempt is due; null unless `retrying`. */
+  readonly retryAt: number | null;
+  /** What ended the upload, or what it is now waiting out; null when all is well. */
+  readonly error: UploadFailure | null;
+  /** The server already had this content, so nothing was sent. */
+  readonly existed: boolean;
+  /** The session as the server last described it; null before the first handshake. */
+  readonly session: SessionInfo | null;
+}
+
+export interface UploadOptions extends Partial<Seams> {
+  readonly file: SourceFile;
+  readonly transport: Transport;
+  readonly hasher: Hasher;
+  /** Chunks in flight at once, 3 by default. */
+  readonly parallel?: number;
+  /** The interrupted session that this file is meant to continue. */
+  readonly session?: SessionToResume | null;
+  /** Bounds how many files are sent at once; the `Uploader` gives it. */
+  readonly turn?: Turn;
+}
+
+/** Runs `work` when it is this upload's turn; rejects when `signal` aborts the wait. */
+export type Turn = <T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  signal: AbortSignal,
+) => Promise<T>;
+
+/** Events: `change`, after any change of `status`. */
+export interface UploadHandle extends EventTarget {
+  readonly file: SourceFile;
+  readonly status: UploadStatus;
+  /** Chunks in flight at once; may be set while the upload runs. */
+  parallel: number;
+  /** These resolve when the upload comes to rest, paused included, and never reject. */
+  start(): Promise<UploadStatus>;
+  resume(): Promise<UploadStatus>;
+  pause(): void;
+  /** Resolves when the server has been told. */
+  cancel(): Promise<UploadStatus>;
+}
+
+export interface UploaderOptions extends Partial<Seams> {
+  readonly transport: Transport;
+  readonly hasher: Hasher;
+  /** Files sent at once, 2 by default. */
+  readonly files?: number;
+  /** Chunks in flight per file, 3 by default. */
+  readonly parallel?: number;
+}
+
+// ----------------------------------------------------------------------- worker queue
+
+export interface JobOptions {
+  /** Takes the job out of the queue, or aborts it when it already runs. */
+  readonly signal?: AbortSignal;
+}
+
+/** Runs jobs first come, first served, at most `limit` at once. */
+export interface WorkerQueue {
+  /** May be changed while jobs run; a lower limit lets the running ones finish. */
+  limit: number;
+  readonly running: number;
+  readonly waiting: number;
+  readonly paused: boolean;
+  /** Settles as the job does; rejects with the reason when it is cleared or aborted. */
+  add<T>(job: (signal: AbortSignal) => Promise<T>, options?: JobOptions): Promise<T>;
+  /** Lets jobs begin (again). A new queue is started. */
+  start(): void;
+  /** Lets no further job begin; those that run go on. */
+  pause(): void;
+  /** Drops what waits and aborts what runs. The queue may be used again. */
+  clear(reason?: unknown): void;
+}
+
+// ------------------------------------------------------------------------------ seams
+
+export interface FileDescription {
+  readonly filename: string;
+  readonly size: number;
+  readonly sha256?: string;
+  readonly resume_key?: string;
+  readonly mime_type?: string;
+  readonly chunk_size?: number;
+}
+
+export interface RequestOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface ChunkRequestOptions extends RequestOptions {
+  /** SHA-256 of the body, base64. */
+  readonly digest: string;
+  /** Told how many bytes of this chunk have left the browser. */
+  readonly onProgress?: (bytes: number) => void;
+}
+
+/** How an upload talks to the server. Every method rejects with an `UploadError`. */
+export interface Transport {
+  handshake(file: FileDescription, options?: RequestOptions): Promise<SessionInfo>;
+  /** The session as it is now; the light question, asked while the server verifies. */
+  status(session: SessionToResume, options?: RequestOptions): Promise<SessionInfo>;
+  /** What the server holds and what it lacks, before sending goes on. */
+  ask(session: SessionToResume, options?: RequestOptions): Promise<SessionInfo>;
+  sendChunk(
+    session: SessionInfo,
+    chunk: Chunk,
+    body: Blob,
+    options: ChunkRequestOptions,
+  ): Promise<ChunkReceipt>;
+  /** Resolves when the server is verifying or has verified. */
+  complete(session: SessionInfo, sha256: string, options?: RequestOptions): Promise<void>;
+  /** A session that is already gone counts as cancelled. */
+  cancel(session: SessionToResume, options?: RequestOptions): Promise<void>;
+}
+
+export interface TransportOptions {
+  /** The CSRF token at this moment; Django changes it at sign-in. */
+  readonly csrfToken: () => string;
+  /** `/api/v1/uploads/handshake` by default. */
+  readonly handshakeUrl?: string;
+  readonly fetch?: typeof fetch;
+  readonly createXhr?: () => XMLHttpRequest;
+  readonly clock?: Clock;
+  /** Silence after which a request counts as lost. */
+  readonly stallAfter?: number;
+}
+
+export interface HashOptions {
+  /** Told 0 when hashing begins, then the bytes hashed so far. */
+  readonly onProgress?: (bytes: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Hasher {
+  /** SHA-256 of the whole file, lowercase hex. */
+  hashFile(blob: Blob, options?: HashOptions): Promise<string>;
+  /** SHA-256 of a chunk, base64; never waits behind a whole file. */
+  digest(blob: Blob, options?: { readonly signal?: AbortSignal }): Promise<string>;
+}
+
+export interface HasherOptions {
+  /** URL of `hash-worker.js` as the page's static files name it. */
+  readonly workerUrl: string;
+  readonly createWorker?: (url: string) => HashWorker;
+}
+
+/** The part of `Worker` that the hasher uses. */
+export interface HashWorker {
+  postMessage(message: HashRequest): void;
+  addEventListener(type: string, listener: (event: any) => void): void;
+  terminate(): void;
+}
+
+/** To the hash worker. */
+export type HashRequest =
+  | { type: "hash"; id: number; blob: Blob; encoding: "hex" | "base64" }
+  | { type: "cancel"; id: number };
+
+/** From the hash worker. */
+export type HashReply =
+  | { type: "progress"; id: number; bytes: number }
+  | { type: "done"; id: number; digest: string }
+  | { type: "cancelled"; id: number }
+  | { type: "error"; id: number; name: string; message: string };
+
+/** Time, randomness and the network's state, so that tests never wait. */
+export interface Seams {
+  readonly clock: Clock;
+  /** Like `Math.random`: from 0 up to, not including, 1. */
+  readonly random: () => number;
+  readonly connectivity: Connectivity;
+}
+
+export interface Clock {
+  now(): number;
+  setTimeout(callback: () => void, delay: number): unknown;
+  clearTimeout(timer: any): void;
+}
+
+/** Fires `online` and `offline`, as `window` does. */
+export interface Connectivity {
+  readonly online: boolean;
+  addEventListener(type: "online" | "offline", listener: () => void): void;
+  removeEventListener(type: "online" | "offline", listener: () => void): void;
+}

@@ -1,0 +1,492 @@
+/**
+ * One file on its way to the server: hash it, agree with the server on what is missing,
+ * send that, see it verified. Knows neither HTTP nor the page.
+ */
+
+import { Delivery } from "./delivery.js";
+import { asUploadError, UploadError } from "./errors.js";
+import { DEFAULT_LIMIT } from "./queue.js";
+import { Backoff, isStale, persist } from "./retry.js";
+import { sleep, withDefaults } from "./seams.js";
+import { Source } from "./source.js";
+import { SpeedMeter } from "./speed.js";
+
+/**
+ * @import {
+ *   ChunkReceipt, SessionInfo, SessionToResume, Turn, UploadHandle, UploadOptions,
+ *   UploadPhase, UploadStatus
+ * } from "./types.d.ts"
+ * @import { Wait } from "./retry.js"
+ */
+
+/** Milliseconds between looks at a verifying session: soon at first, then ever calmer. */
+const FIRST_LOOK = 500;
+const LONGEST_LOOK = 5000;
+const LOOK_GROWTH = 1.5;
+
+/** Disks that damage the same upload more often than this will not get better. */
+const MAX_REPAIRS = 5;
+
+/** How often the server may be asked what it holds without anything having arrived since. */
+const MAX_FRUITLESS_QUESTIONS = 3;
+
+/** A cancelled session that the server never hears of expires by itself. */
+const CANCEL_TRIES = 5;
+
+/** @type {UploadPhase[]} */
+const UNDER_WAY = ["waiting", "checking", "sending", "verifying"];
+
+/** @type {Turn} */
+const AT_ONCE = (work, signal) => work(signal);
+
+/** Thrown within a run when the person cancelled the session elsewhere. */
+class CancelledElsewhere extends Error {}
+
+/** @implements {UploadHandle} */
+export class Upload extends EventTarget {
+  #source;
+  #transport;
+  #seams;
+  #turn;
+  #delivery;
+  #speed;
+
+  /** What the upload is at; `status.phase` adds what it may be waiting for. */
+  #stage = /** @type {UploadPhase} */ ("waiting");
+  #checked = 0;
+  #existed = false;
+  /** @type {UploadError | null} */
+  #error = null;
+  /** The session to continue, until the file is known to be its own. */
+  #offered = /** @type {SessionToResume | null} */ (null);
+  /** The session that this file certainly belongs to. */
+  #session = /** @type {SessionInfo | null} */ (null);
+  /** @type {Set<Wait>} */
+  #waits = new Set();
+
+  /** Ends the run under way. @type {AbortController | null} */
+  #controller = null;
+  /** Settles when no run is under way. @type {Promise<unknown>} */
+  #rest = Promise.resolve();
+
+  /** Grows with each acknowledged chunk. */
+  #arrivals = 0;
+  #arrivalsAtQuestion = 0;
+  #fruitless = 0;
+  #repairs = 0;
+  #renewed = false;
+
+  /** @param {UploadOptions} options */
+  constructor(options) {
+    super();
+    this.#source = new Source(options.file, options.hasher);
+    this.#transport = options.transport;
+    this.#seams = withDefaults(options);
+    this.#turn = options.turn ?? AT_ONCE;
+    this.#offered = options.session ?? null;
+    this.#speed = new SpeedMeter(this.#seams.clock);
+    this.#delivery = new Delivery({
+      source: this.#source,
+      transport: this.#transport,
+      parallel: options.parallel ?? DEFAULT_LIMIT,
+      persist: (attempt, signal) => this.#persist(attempt, signal),
+      onSent: (bytes) => this.#speed.add(bytes),
+      onReceipt: (receipt) => this.#note(receipt),
+      onChange: () => this.#changed(),
+    });
+  }
+
+  get file() {
+    return this.#source.file;
+  }
+
+  get parallel() {
+    return this.#delivery.parallel;
+  }
+
+  set parallel(parallel) {
+    this.#delivery.parallel = parallel;
+  }
+
+  /** @returns {UploadStatus} */
+  get status() {
+    const phase = this.#phase;
+    const total = this.#source.size;
+    const acknowledged = this.#stage === "done" ? total : this.#delivery.acknowledged;
+    const sent = acknowledged + this.#delivery.bytesInFlight;
+    const speed = phase === "sending" ? this.#speed.rate : 0;
+    return {
+      phase,
+      filename: this.file.name,
+      total,
+      checked: this.#checked,
+      acknowledged,
+      sent,
+      speed,
+      timeLeft: speed > 0 ? (total - sent) / speed : null,
+      retryAt: phase === "retrying" ? this.#nextAttempt : null,
+      error: phase === "retrying" || phase === "offline" ? this.#lastObstacle : this.#error,
+      existed: this.#existed,
+      session: this.#session,
+    };
+  }
+
+  start() {
+    return this.#begin();
+  }
+
+  /** Goes on after `pause()` or after a failure; asks the server first what it holds. */
+  resume() {
+    return this.#begin();
+  }
+
+  /** Aborts what is in flight and keeps what is acknowledged. */
+  pause() {
+    if (!UNDER_WAY.includes(this.#stage)) return;
+    this.#stop("paused");
+  }
+
+  /**
+   * Ends the upload and drops its session at the server. A session that this file was only
+   * offered to, or content that was complete already, is left alone.
+   */
+  async cancel() {
+    if (this.#stage === "done" || this.#stage === "cancelled") return this.status;
+    this.#stop("cancelled");
+    await this.#rest;
+    // The last answer may have been on its way: then the file is there, and stays.
+    if (this.#phase === "cancelled" && this.#session) await this.#withdraw(this.#session);
+    return this.status;
+  }
+
+  // ------------------------------------------------------------------ runs
+
+  /** @returns {Promise<UploadStatus>} */
+  async #begin() {
+    if (this.#stage === "done" || this.#stage === "cancelled") return this.status;
+    if (this.#controller === null) {
+      const controller = new AbortController();
+      this.#controller = controller;
+      this.#fruitless = this.#repairs = 0;
+      this.#renewed = false;
+      this.#enter("waiting");
+      // An aborted run may still be letting go of what it held.
+      this.#rest = this.#rest.then(() => this.#run(controller));
+    }
+    // Paused and resumed before the old run was through: what counts is how it ends.
+    do {
+      await this.#rest;
+    } while (this.#controller !== null);
+    return this.status;
+  }
+
+  /** @param {AbortController} controller */
+  async #run(controller) {
+    const { signal } = controller;
+    try {
+      signal.throwIfAborted();
+      await this.#check(signal);
+      await this.#turn((turn) => this.#deliver(turn), signal);
+      this.#enter("done");
+    } catch (error) {
+      // An aborted run has been given its stage by whoever aborted it.
+      if (!signal.aborted) this.#fail(error);
+    } finally {
+      if (this.#controller === controller) this.#controller = null;
+    }
+  }
+
+  /** @param {"paused" | "cancelled"} stage */
+  #stop(stage) {
+    const controller = this.#controller;
+    this.#controller = null;
+    this.#enter(stage);
+    controller?.abort();
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    if (error instanceof CancelledElsewhere) return this.#enter("cancelled");
+    this.#enter("failed", asUploadError(error));
+  }
+
+  // ----------------------------------------------------------------- steps
+
+  /** @param {AbortSignal} signal */
+  async #check(signal) {
+    if (this.#offered) this.#source.assertSizeOf(this.#offered);
+    await this.#source.check({ signal, onProgress: (bytes) => this.#hashed(bytes) });
+    signal.throwIfAborted();
+    this.#checked = this.#source.size;
+    if (this.#offered) this.#source.assertContentOf(this.#offered);
+    this.#enter("waiting");
+  }
+
+  /** @param {AbortSignal} signal */
+  async #deliver(signal) {
+    let session = await this.#agree(signal);
+    while (session.state !== "completed") {
+      signal.throwIfAborted();
+      session = await this.#advance(session, signal);
+    }
+  }
+
+  /**
+   * One step from what the server last said to what it says next.
+   *
+   * @param {SessionInfo} session
+   * @param {AbortSignal} signal
+   * @returns {Promise<SessionInfo>}
+   */
+  async #advance(session, signal) {
+    try {
+      if (session.state === "active" && session.missing.length > 0) {
+        return await this.#send(session, signal);
+      }
+      if (session.state === "active" || session.state === "assembling") {
+        return await this.#finish(session, signal);
+      }
+    } catch (error) {
+      if (!isStale(error)) throw error;
+      this.#countQuestion(error);
+      return this.#agree(signal);
+    }
+    this.#bury(session);
+    return this.#agree(signal);
+  }
+
+  /**
+   * Learns what the server lacks, from the session there is or else from a new one.
+   *
+   * @param {AbortSignal} signal
+   */
+  async #agree(signal) {
+    const known = this.#session ?? this.#offered;
+    if (known) {
+      try {
+        return this.#accept(
+          await this.#persist((either) => this.#transport.ask(known, { signal: either }), signal),
+        );
+      } catch (error) {
+        if (!isStale(error) || error.status === 409) throw error;
+        this.#renew(error);
+      }
+    }
+    return this.#handshake(signal);
+  }
+
+  /**
+   * The request itself is not aborted: a session that the server opened unknown to us
+   * could not be cancelled, and would lie in the list as interrupted.
+   *
+   * @param {AbortSignal} signal
+   */
+  async #handshake(signal) {
+    this.#source.assertUnchanged();
+    const { name, type } = this.file;
+    const description = {
+      filename: name,
+      size: this.#source.size,
+      sha256: this.#source.sha256,
+      ...(type && { mime_type: type }),
+    };
+    const session = await this.#persist(() => this.#transport.handshake(description), signal);
+    this.#existed = session.status === "file_exists";
+    return this.#accept(session);
+  }
+
+  /**
+   * @param {SessionInfo} session
+   * @param {AbortSignal} signal
+   */
+  async #send(session, signal) {
+    this.#speed.start();
+    this.#enter("sending");
+    try {
+      await this.#delivery.run(session, signal);
+    } finally {
+      this.#speed.stop();
+    }
+    return { ...session, missing: [] };
+  }
+
+  /**
+   * Asks for completion and waits for the verdict. A server that finds damage goes back to
+   * active with chunks missing, and then those are sent.
+   *
+   * @param {SessionInfo} session
+   * @param {AbortSignal} signal
+   */
+  async #finish(session, signal) {
+    this.#enter("verifying");
+    const { sha256 } = this.#source;
+    await this.#persist(
+      (either) => this.#transport.complete(session, sha256, { signal: either }),
+      signal,
+    );
+    const verdict = await this.#verdict(session, signal);
+    if (verdict.state === "active") this.#countRepair();
+    return verdict;
+  }
+
+  /**
+   * @param {SessionInfo} session
+   * @param {AbortSignal} signal
+   */
+  async #verdict(session, signal) {
+    for (let pause = FIRST_LOOK; ; pause = Math.min(pause * LOOK_GROWTH, LONGEST_LOOK)) {
+      const now = this.#accept(
+        await this.#persist((either) => this.#transport.status(session, { signal: either }), signal),
+      );
+      if (now.state !== "assembling") return now;
+      await sleep(this.#seams.clock, pause, signal);
+    }
+  }
+
+  /** @param {SessionInfo} session */
+  async #withdraw(session) {
+    const backoff = new Backoff({ random: this.#seams.random, tries: CANCEL_TRIES });
+    const { signal } = new AbortController();
+    try {
+      await persist(() => this.#transport.cancel(session), { backoff, seams: this.#seams, signal });
+    } catch (error) {
+      this.#error = asUploadError(error);
+      this.#changed();
+    }
+  }
+
+  // ----------------------------------------------------- the server's word
+
+  /**
+   * Makes the session ours, once it is certain that it is about this very file.
+   *
+   * @param {SessionInfo} session
+   */
+  #accept(session) {
+    this.#source.assertSizeOf(session);
+    this.#source.assertContentOf(session);
+    this.#offered = null;
+    this.#session = session;
+    this.#delivery.follow(session);
+    this.#changed();
+    return session;
+  }
+
+  /** @param {ChunkReceipt} receipt */
+  #note({ state, received_chunks, progress }) {
+    this.#arrivals += 1;
+    if (this.#session) this.#session = { ...this.#session, state, received_chunks, progress };
+  }
+
+  /**
+   * The session is over without being complete.
+   *
+   * @param {SessionInfo} session
+   */
+  #bury(session) {
+    if (session.state === "cancelled") throw new CancelledElsewhere();
+    if (session.state === "expired") return this.#renew();
+    this.#session = null;
+    this.#source.doubt();
+    throw new UploadError(
+      "The server checked the whole file, and it is not the one that was announced: it may " +
+        "have been changed while it was sent. Resume to send it anew.",
+      { code: "verification_failed" },
+    );
+  }
+
+  /**
+   * Forgets a session that is gone, so that a new one is opened in its place; once, for a
+   * server that forgets every session would be sent the file for ever.
+   *
+   * @param {UploadError} [cause]
+   */
+  #renew(cause) {
+    if (cause?.code === "session_cancelled") throw new CancelledElsewhere();
+    this.#session = this.#offered = null;
+    if (this.#renewed) {
+      throw new UploadError("The server has dropped this upload twice. Resume to try again.", {
+        code: "session_gone",
+        cause,
+      });
+    }
+    this.#renewed = true;
+  }
+
+  /** @param {UploadError} error */
+  #countQuestion(error) {
+    this.#fruitless = this.#arrivals === this.#arrivalsAtQuestion ? this.#fruitless + 1 : 1;
+    this.#arrivalsAtQuestion = this.#arrivals;
+    if (this.#fruitless > MAX_FRUITLESS_QUESTIONS) throw error;
+  }
+
+  #countRepair() {
+    this.#repairs += 1;
+    if (this.#repairs <= MAX_REPAIRS) return;
+    throw new UploadError(
+      "The server finds this upload damaged again and again. Its storage may be faulty.",
+      { code: "not_finishing" },
+    );
+  }
+
+  // ------------------------------------------------------ what can be seen
+
+  /**
+   * @template T
+   * @param {(signal: AbortSignal) => Promise<T>} attempt
+   * @param {AbortSignal} signal
+   */
+  #persist(attempt, signal) {
+    return persist(attempt, {
+      backoff: new Backoff({ random: this.#seams.random, progress: () => this.#arrivals }),
+      seams: this.#seams,
+      signal,
+      onWait: (wait) => {
+        this.#waits.add(wait);
+        this.#changed();
+      },
+      onGo: (wait) => {
+        this.#waits.delete(wait);
+        this.#changed();
+      },
+    });
+  }
+
+  /** A wait shows only when nothing else moves. @returns {UploadPhase} */
+  get #phase() {
+    const moving = this.#waits.size === 0 || this.#delivery.chunksInFlight > 0;
+    if (moving || !UNDER_WAY.includes(this.#stage)) return this.#stage;
+    return this.#nextAttempt === null ? "offline" : "retrying";
+  }
+
+  /** The earliest moment; null when any wait is for the network. */
+  get #nextAttempt() {
+    const moments = [...this.#waits].map(({ until }) => until);
+    return moments.includes(null) ? null : Math.min(.../** @type {number[]} */ (moments));
+  }
+
+  get #lastObstacle() {
+    return [...this.#waits].at(-1)?.error ?? null;
+  }
+
+  /** @param {number} bytes */
+  #hashed(bytes) {
+    if (this.#controller === null) return;
+    this.#checked = bytes;
+    this.#enter("checking");
+  }
+
+  /**
+   * @param {UploadPhase} stage
+   * @param {UploadError | null} [error]
+   */
+  #enter(stage, error = null) {
+    this.#stage = stage;
+    this.#error = error;
+    this.#changed();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}

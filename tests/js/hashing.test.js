@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { Worker as Thread } from "node:worker_threads";
+
+import { WorkerHasher } from "../../static/js/uploads/hashing.js";
+import { settle } from "./helpers/world.js";
+
+/** A worker that answers what the test makes it answer. */
+class FakeWorker {
+  requests = [];
+  terminated = false;
+  #listeners = {};
+
+  addEventListener(type, listener) {
+    this.#listeners[type] = listener;
+  }
+
+  postMessage(message) {
+    this.requests.push(message);
+  }
+
+  terminate() {
+    this.terminated = true;
+  }
+
+  reply(data) {
+    this.#listeners.message({ data });
+  }
+
+  die() {
+    this.#listeners.error(new Event("error"));
+  }
+}
+
+function staffed() {
+  const workers = [];
+  const urls = [];
+  const createWorker = (url) => {
+    urls.push(url);
+    workers.push(new FakeWorker());
+    return workers.at(-1);
+  };
+  return { hasher: new WorkerHasher({ workerUrl: "/w.js", createWorker }), workers, urls };
+}
+
+test("workers start when needed, from the address the page gave, and not before", async () => {
+  const { hasher, workers, urls } = staffed();
+  assert.equal(workers.length, 0);
+  hasher.hashFile(new Blob(["a"]));
+  await settle();
+  assert.deepEqual(urls, ["/w.js"]);
+});
+
+test("a chunk's digest does not wait behind a whole file", async () => {
+  const { hasher, workers } = staffed();
+  hasher.hashFile(new Blob(["a whole file"]));
+  const digest = hasher.digest(new Blob(["chunk"]));
+  await settle();
+  const [{ id, encoding }] = workers[1].requests;
+  assert.equal(encoding, "base64");
+  workers[1].reply({ type: "done", id, digest: "q83v" });
+  assert.equal(await digest, "q83v");
+});
+
+test("files are hashed one after another, and 0 is told when a file's turn comes", async () => {
+  const { hasher, workers } = staffed();
+  const heard = [];
+  const first = hasher.hashFile(new Blob(["a"]), { onProgress: (n) => heard.push(["a", n]) });
+  hasher.hashFile(new Blob(["b"]), { onProgress: (n) => heard.push(["b", n]) });
+  await settle();
+  const [worker] = workers;
+  assert.equal(worker.requests.length, 1);
+  worker.reply({ type: "progress", id: 1, bytes: 1 });
+  worker.reply({ type: "done", id: 1, digest: "aa" });
+  assert.equal(await first, "aa");
+  await settle();
+  assert.deepEqual(heard, [["a", 0], ["a", 1], ["b", 0]]);
+  assert.equal(worker.requests.length, 2);
+});
+
+test("abort tells the worker, and the next file waits until it has let go", async () => {
+  const { hasher, workers } = staffed();
+  const stop = new AbortController();
+  const first = hasher.hashFile(new Blob(["a"]), { signal: stop.signal });
+  hasher.hashFile(new Blob(["b"])).catch(() => {});
+  await settle();
+  stop.abort(new Error("paused"));
+  const [worker] = workers;
+  assert.deepEqual(worker.requests.at(-1), { type: "cancel", id: 1 });
+  await settle();
+  assert.equal(worker.requests.length, 2);
+  worker.reply({ type: "cancelled", id: 1 });
+  await assert.rejects(first, /paused/);
+  await settle();
+  assert.equal(worker.requests.at(-1).type, "hash");
+});
+
+test("a file that vanished is told apart from a worker that failed", async () => {
+  const { hasher, workers } = staffed();
+  const outcomes = [hasher.hashFile(new Blob(["a"])), hasher.hashFile(new Blob(["b"]))];
+  outcomes[1].catch(() => {});
+  await settle();
+  workers[0].reply({ type: "error", id: 1, name: "NotReadableError", message: "gone" });
+  await assert.rejects(outcomes[0], { code: "source_changed" });
+  await settle();
+  workers[0].reply({ type: "error", id: 2, name: "CompileError", message: "no wasm" });
+  await assert.rejects(outcomes[1], (error) => {
+    assert.equal(error.code, "hashing_failed");
+    assert.match(error.cause.message, /no wasm/);
+    return true;
+  });
+});
+
+test("a worker that dies fails its job clearly, and the next job gets a new one", async () => {
+  const { hasher, workers } = staffed();
+  const first = hasher.hashFile(new Blob(["a"]));
+  await settle();
+  workers[0].die();
+  await assert.rejects(first, { code: "hashing_failed" });
+  assert.ok(workers[0].terminated);
+  hasher.hashFile(new Blob(["b"]));
+  await settle();
+  assert.equal(workers.length, 2);
+});
+
+// ------------------------------------------- the real worker, the real WebAssembly
+
+const threads = [];
+
+/** The real hash-worker.js in a thread, behind the few methods of `Worker`. */
+function threadWorker() {
+  const thread = new Thread(new URL("./helpers/worker-thread.js", import.meta.url));
+  threads.push(thread);
+  return {
+    postMessage: (message) => thread.postMessage(message),
+    terminate: () => thread.terminate(),
+    addEventListener: (type, listener) => {
+      if (type === "message") thread.on("message", (data) => listener({ data }));
+      else if (type === "error") thread.on("error", listener);
+    },
+  };
+}
+
+/** The worker tells its progress once for so many bytes. */
+const STEP = 4 * 2 ** 20;
+
+const PART = 2 ** 20;
+
+/** Read part by part, as a browser reads a file. */
+function inParts(bytes) {
+  const parts = [];
+  for (let at = 0; at < bytes.length; at += PART) parts.push(bytes.subarray(at, at + PART));
+  return new Blob(parts);
+}
+
+const hasher = new WorkerHasher({ workerUrl: "", createWorker: threadWorker });
+const folder = await mkdtemp(join(tmpdir(), "holdfast-"));
+
+after(async () => {
+  await Promise.all(threads.map((thread) => thread.terminate()));
+  await rm(folder, { recursive: true });
+});
+
+test("the real worker's hash is SHA-256, whatever the size and the parts it reads", async () => {
+  for (const size of [0, 1, 63, 64, STEP - 1, STEP, STEP + 1, 2 * STEP + 12345]) {
+    const bytes = randomBytes(size);
+    const expected = createHash("sha256").update(bytes);
+    assert.equal(await hasher.hashFile(inParts(bytes)), expected.copy().digest("hex"));
+    assert.equal(await hasher.digest(inParts(bytes)), expected.digest("base64"));
+  }
+});
+
+test("the real worker tells its progress up to the last byte", async () => {
+  const heard = [];
+  const blob = inParts(randomBytes(2 * STEP + PART));
+  await hasher.hashFile(blob, { onProgress: (bytes) => heard.push(bytes) });
+  assert.deepEqual(heard, [0, STEP, 2 * STEP, 2 * STEP + PART]);
+});
+
+test("the real worker stops when cancelled, and hashes the next file rightly", async () => {
+  const stop = new AbortController();
+  const heard = [];
+  const large = inParts(new Uint8Array(64 * 2 ** 20));
+  const outcome = hasher.hashFile(large, {
+    signal: stop.signal,
+    onProgress: (bytes) => {
+      heard.push(bytes);
+      if (bytes > 0) stop.abort(new Error("paused"));
+    },
+  });
+  await assert.rejects(outcome, /paused/);
+  assert.ok(heard.at(-1) < large.size);
+  const empty = createHash("sha256").digest("hex");
+  assert.equal(await hasher.hashFile(new Blob([])), empty);
+});
+
+test("the real worker notices a file that changed on disk after it was chosen", async () => {
+  const path = join(folder, "changing.bin");
+  await writeFile(path, "before");
+  await assert.rejects(hasher.hashFile(path), { code: "source_changed" });
+});

@@ -1,0 +1,216 @@
+/** A server in a few lines, behind the transport's seam: it obeys the protocol or a script. */
+
+import { createHash } from "node:crypto";
+
+import { UploadError } from "../../../static/js/uploads/errors.js";
+
+export const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
+
+export function refusal(status, code = `status_${status}`, facts = {}) {
+  return new UploadError(`refused with ${status}`, { status, code, ...facts });
+}
+
+export const networkError = () => new UploadError("no network", { code: "network" });
+
+/** Reads a blob as the worker would, without one. */
+export class FakeHasher {
+  files = 0;
+
+  async hashFile(blob, { onProgress, signal } = {}) {
+    this.files += 1;
+    onProgress?.(0);
+    const bytes = Buffer.from(await blob.arrayBuffer());
+    signal?.throwIfAborted();
+    onProgress?.(blob.size);
+    return sha256(bytes);
+  }
+
+  async digest(blob) {
+    const bytes = Buffer.from(await blob.arrayBuffer());
+    return createHash("sha256").update(bytes).digest("base64");
+  }
+}
+
+export class FakeServer {
+  /** What was asked, in order: "handshake", "chunk 0", "complete", ... */
+  log = [];
+  /** Chunks on their way, and the most there ever were. */
+  inFlight = 0;
+  peak = 0;
+  aborted = 0;
+  sessions = new Map();
+  #scripts = new Map();
+  #held = null;
+
+  constructor({ chunkSize = 4, existing = [] } = {}) {
+    this.chunkSize = chunkSize;
+    this.existing = new Set(existing);
+  }
+
+  /** The next answers to `method`: an error is thrown, a function called, null is normal. */
+  script(method, ...outcomes) {
+    this.#scripts.set(method, [...(this.#scripts.get(method) ?? []), ...outcomes]);
+  }
+
+  /** Chunks hang from now on, until let go or aborted. */
+  hold() {
+    this.#held = Promise.withResolvers();
+  }
+
+  letGo() {
+    this.#held?.resolve();
+    this.#held = null;
+  }
+
+  /** Opens a session as an earlier visit would have left it. */
+  begin(bytes, { filename = "a.bin", received = [], sha = sha256(bytes) } = {}) {
+    const session = {
+      id: `s${this.sessions.size + 1}`,
+      filename,
+      size: bytes.length,
+      sha256: sha,
+      state: bytes.length === 0 ? "completed" : "active",
+      chunks: new Map(received.map((index) => [index, this.#cut(bytes, index)])),
+    };
+    this.sessions.set(session.id, session);
+    return this.#info(session);
+  }
+
+  session(id) {
+    return this.sessions.get(id);
+  }
+
+  content(id) {
+    const { chunks } = this.session(id);
+    return Buffer.concat([...chunks].sort(([a], [b]) => a - b).map(([, bytes]) => bytes));
+  }
+
+  chunksSent() {
+    const sent = this.log.filter((entry) => entry.startsWith("chunk "));
+    return sent.map((entry) => Number(entry.slice("chunk ".length)));
+  }
+
+  count(method) {
+    return this.log.filter((entry) => entry === method).length;
+  }
+
+  // ------------------------------------------------------------- the transport
+
+  async handshake(file) {
+    this.description = file;
+    await this.#heard("handshake");
+    if (this.existing.has(file.sha256)) {
+      const session = { ...file, id: "existing", state: "completed", chunks: new Map() };
+      this.sessions.set(session.id, session);
+      return { ...this.#info(session), missing: [], status: "file_exists" };
+    }
+    const open = [...this.sessions.values()].find(
+      ({ sha256: sha, state }) => sha === file.sha256 && ["active", "assembling"].includes(state),
+    );
+    if (open) return { ...this.#info(open), status: "resumed" };
+    const session = {
+      id: `s${this.sessions.size + 1}`,
+      ...file,
+      state: file.size === 0 ? "completed" : "active",
+      chunks: new Map(),
+    };
+    this.sessions.set(session.id, session);
+    return { ...this.#info(session), status: "created" };
+  }
+
+  async status({ id }) {
+    return this.#question("status", id);
+  }
+
+  async ask({ id }) {
+    return this.#question("ask", id);
+  }
+
+  async sendChunk({ id }, { index }, body, { digest, signal, onProgress }) {
+    this.inFlight += 1;
+    this.peak = Math.max(this.peak, this.inFlight);
+    try {
+      const scripted = this.#heard(`chunk ${index}`, "chunk", { id, index, onProgress });
+      await Promise.race([scripted.then(() => this.#held?.promise), abortOf(signal)]);
+      return this.#receive(id, index, Buffer.from(await body.arrayBuffer()), digest);
+    } catch (error) {
+      if (signal?.aborted) this.aborted += 1;
+      throw error;
+    } finally {
+      this.inFlight -= 1;
+    }
+  }
+
+  async complete({ id }) {
+    await this.#heard("complete");
+    const session = this.#find(id);
+    const { missing } = this.#info(session);
+    if (missing.length > 0) throw refusal(409, "chunks_missing", { problem: { missing } });
+    session.state = "completed";
+  }
+
+  async cancel({ id }) {
+    await this.#heard("cancel");
+    this.#find(id).state = "cancelled";
+  }
+
+  // ---------------------------------------------------------------- inside
+
+  async #question(method, id) {
+    const answer = await this.#heard(method, method, { id });
+    return answer ?? this.#info(this.#find(id));
+  }
+
+  #receive(id, index, bytes, digest) {
+    const session = this.#find(id);
+    const real = createHash("sha256").update(bytes).digest("base64");
+    if (real !== digest) throw refusal(422, "digest_mismatch");
+    const duplicate = session.chunks.has(index);
+    session.chunks.set(index, bytes);
+    const { state, received_chunks, total_chunks, progress } = this.#info(session);
+    return { index, duplicate, state, received_chunks, total_chunks, progress };
+  }
+
+  async #heard(entry, method = entry, facts = {}) {
+    this.log.push(entry);
+    const outcome = this.#scripts.get(method)?.shift() ?? null;
+    if (outcome instanceof Error) throw outcome;
+    return typeof outcome === "function" ? outcome(facts) : undefined;
+  }
+
+  #find(id) {
+    const session = this.sessions.get(id);
+    if (!session) throw refusal(404, "session_not_found");
+    return session;
+  }
+
+  #cut(bytes, index) {
+    return Buffer.from(bytes.subarray(index * this.chunkSize, (index + 1) * this.chunkSize));
+  }
+
+  #info({ id, filename, size, sha256: sha, state, chunks }) {
+    const total = Math.ceil(size / this.chunkSize);
+    const indices = [...Array(total).keys()];
+    return {
+      id,
+      state,
+      filename,
+      size,
+      chunk_size: this.chunkSize,
+      total_chunks: total,
+      received_chunks: chunks.size,
+      missing: indices.filter((index) => !chunks.has(index)),
+      progress: total ? (100 * chunks.size) / total : 100,
+      sha256: sha,
+      expires_at: null,
+      urls: { self: `/u/${id}`, chunk: `/u/${id}/chunks/{index}`, complete: "", content: "" },
+    };
+  }
+}
+
+function abortOf(signal) {
+  return new Promise((_, reject) => {
+    if (signal?.aborted) reject(signal.reason);
+    signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}

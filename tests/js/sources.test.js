@@ -1,0 +1,47 @@
+/** What the strict CSP and Django's hashed static files demand of the sources. */
+
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+
+const STATIC = join(import.meta.dirname, "../../static");
+const MODULES = join(STATIC, "js/uploads");
+
+const names = (await readdir(MODULES)).filter((name) => name.endsWith(".js"));
+const sources = await Promise.all(
+  names.map(async (name) => [name, await readFile(join(MODULES, name), "utf8")]),
+);
+
+test("every import is one that Django's static files can rewrite", () => {
+  for (const [name, text] of sources) {
+    assert.doesNotMatch(text, /\bimport\s*\(/, `${name}: dynamic import`);
+    assert.doesNotMatch(text, /import\.meta/, `${name}: import.meta.url is not hashed`);
+    assert.doesNotMatch(text, /^(import|export)\b.*from\s+["'][^"']*["']\s*$/m, `${name}: no semicolon`);
+    for (const [, target] of text.matchAll(/^import\s.*?["']([^"']+)["'];$/gms)) {
+      assert.match(target, /^\.\.?\/.*\.js$/, `${name}: ${target}`);
+    }
+  }
+});
+
+test("nothing needs what the content security policy forbids", () => {
+  for (const [name, text] of sources) {
+    assert.doesNotMatch(text, /\beval\(|new Function|innerHTML|outerHTML|insertAdjacentHTML/, name);
+  }
+});
+
+test("the vendored files name no source map that is not there", async () => {
+  for (const path of ["hash-wasm-4.13.0/sha256.umd.min.js", "htmx-4.0.1/htmx.min.js"]) {
+    assert.doesNotMatch(await readFile(join(STATIC, "vendor", path), "utf8"), /sourceMappingURL/);
+  }
+});
+
+test("the vendored files are those their notes name", async () => {
+  const { createHash } = await import("node:crypto");
+  for (const folder of ["hash-wasm-4.13.0", "htmx-4.0.1"]) {
+    const note = await readFile(join(STATIC, "vendor", folder, "README.md"), "utf8");
+    const [, expected, name] = note.match(/([0-9a-f]{64}) {2}(\S+)/);
+    const bytes = await readFile(join(STATIC, "vendor", folder, name));
+    assert.equal(createHash("sha256").update(bytes).digest("hex"), expected);
+  }
+});

@@ -1,0 +1,632 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { sourceChanged } from "../../static/js/uploads/errors.js";
+import { FakeServer, networkError, refusal, sha256 } from "./helpers/server.js";
+import { bytesOf, CONTENT, fileOf, uploading } from "./helpers/uploading.js";
+import { settle } from "./helpers/world.js";
+
+const CHANGING = /^(handshake|chunk|complete|cancel)/;
+
+test("a whole file arrives: hashed, agreed on, sent in chunks, completed, verified", async () => {
+  const { upload, server, phases } = uploading();
+  const status = await upload.start();
+  assert.deepEqual(phases, ["waiting", "checking", "waiting", "sending", "verifying", "done"]);
+  assert.deepEqual(server.description, {
+    filename: "a.bin",
+    size: 18,
+    sha256: sha256(bytesOf(CONTENT)),
+    mime_type: "application/octet-stream",
+  });
+  assert.equal(server.content("s1").toString(), CONTENT);
+  assert.equal(server.log.at(-2), "complete");
+  assert.deepEqual(
+    [status.phase, status.total, status.acknowledged, status.sent, status.existed, status.error],
+    ["done", 18, 18, 18, false, null],
+  );
+  assert.equal(status.session.state, "completed");
+});
+
+test("content the server has already is not sent again", async () => {
+  const server = new FakeServer({ existing: [sha256(bytesOf(CONTENT))] });
+  const { upload } = uploading({ server });
+  const status = await upload.start();
+  assert.deepEqual(server.log, ["handshake"]);
+  assert.deepEqual([status.phase, status.existed, status.acknowledged], ["done", true, 18]);
+});
+
+test("a file of 0 bytes is done with the handshake", async () => {
+  const { upload, server } = uploading({ file: fileOf("") });
+  const status = await upload.start();
+  assert.equal(status.phase, "done");
+  assert.deepEqual(server.log, ["handshake"]);
+});
+
+test("only what is missing is sent when the handshake finds a session", async () => {
+  const server = new FakeServer();
+  server.begin(bytesOf(CONTENT), { received: [0, 3] });
+  const { upload } = uploading({ server });
+  await upload.start();
+  assert.deepEqual(server.chunksSent().sort(), [1, 2, 4]);
+  assert.equal(server.content("s1").toString(), CONTENT);
+});
+
+test("three chunks are in flight at once, and the number can change on the way", async () => {
+  const { upload, server } = uploading({ file: fileOf("x".repeat(40)) });
+  server.hold();
+  const outcome = upload.start();
+  await settle();
+  assert.equal(server.inFlight, 3);
+  upload.parallel = 5;
+  await settle();
+  assert.equal(server.inFlight, 5);
+  upload.parallel = 1;
+  server.letGo();
+  await outcome;
+  assert.deepEqual([server.peak, upload.parallel], [5, 1]);
+});
+
+test("starting twice runs once", async () => {
+  const { upload, server } = uploading();
+  await Promise.all([upload.start(), upload.start()]);
+  await upload.start();
+  assert.equal(server.count("handshake"), 1);
+});
+
+// ------------------------------------------------------------------ progress
+
+test("bytes of a chunk under way count as sent, but not as acknowledged", async () => {
+  const { upload, server } = uploading({ parallel: 1 });
+  server.hold();
+  server.script("chunk", ({ onProgress }) => onProgress(3));
+  const outcome = upload.start();
+  await settle();
+  assert.deepEqual([upload.status.acknowledged, upload.status.sent], [0, 3]);
+  server.letGo();
+  await outcome;
+});
+
+test("speed and time left follow the bytes, and speed falls when nothing moves", async () => {
+  const { upload, server, clock } = uploading({ file: fileOf("x".repeat(4000)), parallel: 1 });
+  server.chunkSize = 1000;
+  const steps = [Promise.withResolvers(), Promise.withResolvers()];
+  server.script("chunk", ...steps.map(({ promise }) => () => promise), () => new Promise(() => {}));
+  upload.start();
+  for (const { resolve } of steps) {
+    await clock.advance(1000);
+    resolve();
+    await settle();
+  }
+  assert.equal(Math.round(upload.status.speed), 1000);
+  assert.equal(Math.round(upload.status.timeLeft), 2);
+  await clock.advance(20_000);
+  assert.ok(upload.status.speed < 100);
+  upload.pause();
+  assert.deepEqual([upload.status.speed, upload.status.timeLeft], [0, null]);
+});
+
+// ------------------------------------------------------------------- retries
+
+test("a chunk that meets a passing failure is sent again, alone", async () => {
+  const { upload, server, clock } = uploading({ parallel: 1 });
+  server.script("chunk", null, refusal(503), networkError(), refusal(422, "digest_mismatch"));
+  const outcome = upload.start();
+  await clock.advance(60_000);
+  assert.equal((await outcome).phase, "done");
+  assert.deepEqual(server.chunksSent(), [0, 1, 1, 1, 1, 2, 3, 4]);
+});
+
+test("retrying shows when nothing else moves, with its moment and its reason", async () => {
+  const { upload, server, clock } = uploading({ parallel: 1 });
+  server.script("chunk", refusal(503, "unavailable", { retryAfter: 9 }));
+  const outcome = upload.start();
+  await settle();
+  const { phase, retryAt, error } = upload.status;
+  assert.deepEqual([phase, error.code], ["retrying", "unavailable"]);
+  assert.ok(retryAt - clock.now() >= 9000);
+  await clock.advance(8999);
+  assert.deepEqual(server.chunksSent(), [0]);
+  await clock.advance(1000);
+  const after = await outcome;
+  assert.deepEqual([after.phase, after.retryAt, after.error], ["done", null, null]);
+});
+
+test("one chunk that waits does not hide that others are being sent", async () => {
+  const { upload, server } = uploading({ parallel: 2 });
+  server.script("chunk", refusal(503), () => new Promise(() => {}));
+  upload.start();
+  await settle();
+  assert.equal(upload.status.phase, "sending");
+  upload.pause();
+});
+
+test("retries are counted anew whenever any chunk arrives", async () => {
+  const { upload, server, clock } = uploading({ parallel: 2 });
+  const failures = (count) => Array.from({ length: count }, () => networkError());
+  // Chunk 0 hangs on while chunk 1 fails ten times; then 0 arrives, and 1 fails ten more.
+  const first = Promise.withResolvers();
+  const answer = server.sendChunk.bind(server);
+  const script = [...failures(10), () => first.resolve(), ...failures(10)];
+  server.sendChunk = async (session, chunk, body, options) => {
+    if (chunk.index === 0) await first.promise;
+    const step = chunk.index === 1 ? script.shift() : null;
+    if (step instanceof Error) throw step;
+    step?.();
+    if (step) throw networkError();
+    return answer(session, chunk, body, options);
+  };
+  const outcome = upload.start();
+  await clock.advance(3_600_000);
+  assert.equal((await outcome).phase, "done");
+});
+
+test("without any progress it gives up, says why, and can be resumed", async () => {
+  const { upload, server, clock } = uploading({ parallel: 1 });
+  server.script("chunk", null, ...Array.from({ length: 12 }, () => networkError()));
+  const outcome = upload.start();
+  await clock.advance(3_600_000);
+  const status = await outcome;
+  assert.deepEqual([status.phase, status.error.code], ["failed", "network"]);
+  assert.equal(status.acknowledged, 4);
+  assert.equal((await upload.resume()).phase, "done");
+  assert.equal(server.chunksSent().filter((index) => index === 0).length, 1);
+});
+
+test("a handshake is retried as well", async () => {
+  const { upload, server, clock } = uploading();
+  server.script("handshake", networkError(), refusal(503));
+  const outcome = upload.start();
+  await settle();
+  assert.equal(upload.status.phase, "retrying");
+  await clock.advance(10_000);
+  assert.equal((await outcome).phase, "done");
+});
+
+test("a final refusal ends the upload and aborts the other chunks", async () => {
+  const { upload, server } = uploading();
+  server.hold();
+  server.script("chunk", null, refusal(413, "too_large"));
+  const status = await upload.start();
+  assert.deepEqual([status.phase, status.error.code], ["failed", "too_large"]);
+  assert.deepEqual([server.inFlight, server.aborted], [0, 2]);
+});
+
+test("signed out: failed with a way on, and after signing in nothing is sent twice", async () => {
+  const { upload, server } = uploading({ parallel: 1 });
+  server.script("chunk", null, refusal(401, "signed_out"));
+  assert.equal((await upload.start()).error.code, "signed_out");
+  assert.equal((await upload.resume()).phase, "done");
+  assert.deepEqual(server.chunksSent(), [0, 1, 1, 2, 3, 4]);
+});
+
+// ------------------------------------------------------------------- offline
+
+test("offline: what is in flight is dropped, and sent when the network is back", async () => {
+  const { upload, server, connectivity } = uploading();
+  server.hold();
+  const outcome = upload.start();
+  await settle();
+  connectivity.goOffline();
+  await settle();
+  const { phase, retryAt, speed, timeLeft } = upload.status;
+  assert.deepEqual([phase, retryAt, speed, timeLeft], ["offline", null, 0, null]);
+  assert.deepEqual([server.inFlight, server.aborted], [0, 3]);
+  server.letGo();
+  connectivity.goOnline();
+  assert.equal((await outcome).phase, "done");
+  assert.equal(server.content("s1").toString(), CONTENT);
+});
+
+test("a long time offline costs no retries", async () => {
+  const { upload, server, clock, connectivity } = uploading({ parallel: 1 });
+  const answer = server.sendChunk.bind(server);
+  server.sendChunk = async (...call) => {
+    if (!connectivity.online) throw networkError();
+    return answer(...call);
+  };
+  connectivity.goOffline();
+  const outcome = upload.start();
+  await clock.advance(24 * 3_600_000);
+  assert.equal(upload.status.phase, "offline");
+  connectivity.goOnline();
+  assert.equal((await outcome).phase, "done");
+});
+
+// ------------------------------------------------------- pause, resume, cancel
+
+test("pause aborts what is in flight; resume asks first and sends only the rest", async () => {
+  const { upload, server } = uploading({ parallel: 2 });
+  server.script("chunk", null, null, () => new Promise(() => {}), () => new Promise(() => {}));
+  const outcome = upload.start();
+  await settle();
+  upload.pause();
+  assert.equal(upload.status.phase, "paused");
+  assert.equal((await outcome).phase, "paused");
+  assert.deepEqual([server.inFlight, server.aborted], [0, 2]);
+  assert.equal(upload.status.acknowledged, 8);
+  // Meanwhile another chunk turns out to have arrived after all.
+  server.session("s1").chunks.set(2, bytesOf("cccc"));
+  const before = server.log.length;
+  assert.equal((await upload.resume()).phase, "done");
+  assert.deepEqual(server.log.slice(before, before + 3), ["ask", "chunk 3", "chunk 4"]);
+  assert.equal(server.count("handshake"), 1);
+  assert.equal(server.content("s1").toString(), CONTENT);
+});
+
+test("a file hashed once is not hashed again on resume", async () => {
+  const { upload, server, hasher } = uploading();
+  server.hold();
+  upload.start();
+  await settle();
+  upload.pause();
+  server.letGo();
+  await upload.resume();
+  assert.equal(hasher.files, 1);
+});
+
+test("pause and resume in one breath leave one run", async () => {
+  const { upload, server } = uploading();
+  server.hold();
+  upload.start();
+  await settle();
+  upload.pause();
+  const outcome = upload.resume();
+  upload.pause();
+  const again = upload.resume();
+  server.letGo();
+  assert.deepEqual([(await outcome).phase, (await again).phase], ["done", "done"]);
+  assert.equal(server.peak, 3);
+});
+
+/** Makes aborted chunks let go only a while later, as real connections do. */
+function reluctant(server) {
+  const sendChunk = server.sendChunk.bind(server);
+  const letting = { go: 0 };
+  server.sendChunk = async (...call) => {
+    letting.go += 1;
+    try {
+      return await sendChunk(...call);
+    } finally {
+      await settle();
+      letting.go -= 1;
+    }
+  };
+  return letting;
+}
+
+test("a run begins only when the one before it has let go of everything", async () => {
+  const { upload, server } = uploading();
+  const letting = reluctant(server);
+  const ask = server.ask.bind(server);
+  let overlapping = null;
+  server.ask = (session) => {
+    overlapping ??= letting.go;
+    return ask(session);
+  };
+  server.hold();
+  upload.start();
+  await settle();
+  upload.pause();
+  server.letGo();
+  assert.equal((await upload.resume()).phase, "done");
+  assert.equal(overlapping, 0);
+});
+
+test("an upload has failed only when none of its chunks is on its way any more", async () => {
+  const { upload, server } = uploading();
+  const letting = reluctant(server);
+  server.hold();
+  server.script("chunk", null, refusal(413, "too_large"));
+  assert.equal((await upload.start()).phase, "failed");
+  assert.equal(letting.go, 0);
+});
+
+test("progress of a hash that comes in after pause does not wake the upload", async () => {
+  const { upload, hasher } = uploading();
+  let progress;
+  hasher.hashFile = (_, { signal, onProgress }) =>
+    new Promise((__, reject) => {
+      progress = onProgress;
+      signal.addEventListener("abort", () => reject(signal.reason));
+    });
+  upload.start();
+  await settle();
+  upload.pause();
+  progress(7);
+  assert.equal(upload.status.phase, "paused");
+});
+
+test("pause during hashing stops it; resume hashes and goes on", async () => {
+  const { upload, hasher } = uploading();
+  const hashFile = hasher.hashFile.bind(hasher);
+  hasher.hashFile = (_, { signal, onProgress }) =>
+    new Promise((__, reject) => {
+      onProgress(0);
+      signal.addEventListener("abort", () => reject(signal.reason));
+    });
+  const outcome = upload.start();
+  await settle();
+  assert.equal(upload.status.phase, "checking");
+  upload.pause();
+  assert.equal((await outcome).phase, "paused");
+  hasher.hashFile = hashFile;
+  assert.equal((await upload.resume()).phase, "done");
+});
+
+test("a session gone during a long pause is begun anew, once", async () => {
+  for (const gone of [refusal(404, "session_not_found"), refusal(410, "session_expired")]) {
+    const { upload, server } = uploading({ parallel: 1 });
+    server.script("chunk", null, () => new Promise(() => {}));
+    upload.start();
+    await settle();
+    upload.pause();
+    server.session("s1").state = "expired";
+    server.script("ask", gone);
+    assert.equal((await upload.resume()).phase, "done");
+    assert.equal(server.count("handshake"), 2);
+    assert.equal(server.content("s2").toString(), CONTENT);
+  }
+});
+
+test("a server that drops every session is not sent the file for ever", async () => {
+  const { upload, server } = uploading();
+  const gone = () => refusal(404, "session_not_found");
+  server.script("chunk", ...Array.from({ length: 20 }, gone));
+  server.script("ask", ...Array.from({ length: 20 }, gone));
+  const status = await upload.start();
+  assert.deepEqual([status.phase, status.error.code], ["failed", "session_gone"]);
+  assert.equal(server.count("handshake"), 2);
+});
+
+test("cancel aborts what is in flight and drops the session", async () => {
+  const { upload, server } = uploading();
+  server.hold();
+  const outcome = upload.start();
+  await settle();
+  const cancelled = upload.cancel();
+  assert.equal(upload.status.phase, "cancelled");
+  assert.equal((await cancelled).phase, "cancelled");
+  assert.equal((await outcome).phase, "cancelled");
+  assert.deepEqual([server.inFlight, server.aborted], [0, 3]);
+  assert.equal(server.session("s1").state, "cancelled");
+});
+
+test("cancel while the handshake is under way drops the session that it opens", async () => {
+  const { upload, server } = uploading();
+  const slow = Promise.withResolvers();
+  server.script("handshake", () => slow.promise);
+  upload.start();
+  await settle();
+  const cancelled = upload.cancel();
+  slow.resolve();
+  assert.equal((await cancelled).phase, "cancelled");
+  assert.equal(server.session("s1").state, "cancelled");
+  assert.deepEqual(server.chunksSent(), []);
+});
+
+test("cancel never deletes content that was there before", async () => {
+  const server = new FakeServer({ existing: [sha256(bytesOf(CONTENT))] });
+  const { upload } = uploading({ server });
+  const slow = Promise.withResolvers();
+  server.script("handshake", () => slow.promise);
+  upload.start();
+  await settle();
+  const cancelled = upload.cancel();
+  slow.resolve();
+  assert.equal((await cancelled).phase, "done");
+  await upload.cancel();
+  assert.equal(server.count("cancel"), 0);
+});
+
+test("an upload cancelled elsewhere ends as cancelled and is not begun anew", async () => {
+  const { upload, server } = uploading({ parallel: 1 });
+  const gone = refusal(410, "session_cancelled");
+  server.script("chunk", null, gone);
+  server.script("ask", gone);
+  assert.equal((await upload.start()).phase, "cancelled");
+  assert.equal(server.count("handshake"), 1);
+});
+
+test("a cancel the server never hears of says so", async () => {
+  const { upload, server, clock } = uploading();
+  server.hold();
+  upload.start();
+  await settle();
+  server.script("cancel", ...Array.from({ length: 9 }, () => networkError()));
+  const cancelled = upload.cancel();
+  await clock.advance(60_000);
+  const status = await cancelled;
+  assert.deepEqual([status.phase, status.error.code], ["cancelled", "network"]);
+});
+
+// ----------------------------------------------------- resuming from the list
+
+test("the right file continues its session: asked, then only the missing chunks", async () => {
+  const server = new FakeServer();
+  const session = server.begin(bytesOf(CONTENT), { received: [0] });
+  const { upload } = uploading({ server, session });
+  assert.equal((await upload.start()).phase, "done");
+  assert.equal(server.log[0], "ask");
+  assert.equal(server.count("handshake"), 0);
+  assert.deepEqual(server.chunksSent(), [1, 2, 3, 4]);
+});
+
+test("a file of another size is refused before it is even hashed", async () => {
+  const server = new FakeServer();
+  const session = server.begin(bytesOf(CONTENT));
+  const { upload, hasher } = uploading({ server, session, file: fileOf("short") });
+  const { phase, error } = await upload.start();
+  assert.deepEqual([phase, error.code, hasher.files], ["failed", "wrong_file", 0]);
+  assert.match(error.message, /expects 18 bytes.*“a\.bin” has 5/);
+  assert.deepEqual(server.log, []);
+});
+
+test("a file of other content is refused without a request that changes anything", async () => {
+  const server = new FakeServer();
+  const session = server.begin(bytesOf(CONTENT), { received: [0] });
+  const other = fileOf("AAAAbbbbccccddddee");
+  const { upload } = uploading({ server, session, file: other });
+  const { phase, error } = await upload.start();
+  assert.deepEqual([phase, error.code], ["failed", "wrong_file"]);
+  assert.match(error.message, /same name but other content/);
+  await upload.cancel();
+  assert.deepEqual(server.log.filter((entry) => CHANGING.test(entry)), []);
+  assert.equal(server.session("s1").state, "active");
+});
+
+test("the server's own word on the hash counts, should the page's be out of date", async () => {
+  const server = new FakeServer();
+  const session = server.begin(bytesOf("AAAAbbbbccccddddee"), { filename: "b.bin" });
+  const { upload } = uploading({ server, session: { ...session, sha256: null } });
+  const { error } = await upload.start();
+  assert.equal(error.code, "wrong_file");
+  assert.match(error.message, /“a\.bin” has other content than “b\.bin”/);
+  assert.deepEqual(server.log, ["ask"]);
+});
+
+test("a session to resume that has expired meanwhile is begun anew", async () => {
+  const server = new FakeServer();
+  const session = server.begin(bytesOf(CONTENT), { received: [0] });
+  server.session("s1").state = "expired";
+  const { upload } = uploading({ server, session });
+  assert.equal((await upload.start()).phase, "done");
+  assert.equal(server.content("s2").toString(), CONTENT);
+});
+
+test("cancel during the check leaves the session that was only offered", async () => {
+  const server = new FakeServer();
+  const session = server.begin(bytesOf(CONTENT), { received: [0] });
+  const { upload } = uploading({ server, session });
+  upload.start();
+  await upload.cancel();
+  assert.equal(server.session("s1").state, "active");
+});
+
+// ------------------------------------------------------------ a changed source
+
+test("a file whose date or size changes is not sent any further", async () => {
+  for (const change of [{ lastModified: 2000 }, { size: 17 }]) {
+    const file = fileOf(CONTENT);
+    const { upload, server } = uploading({ file, parallel: 1 });
+    server.script("chunk", null, () => {
+      for (const [name, value] of Object.entries(change)) Object.defineProperty(file, name, { value });
+    });
+    const { phase, error } = await upload.start();
+    assert.deepEqual([phase, error.code], ["failed", "source_changed"]);
+    assert.deepEqual(server.chunksSent(), [0, 1]);
+  }
+});
+
+test("a chunk that reads differently the second time is not spliced in", async () => {
+  const { upload, server, hasher, clock } = uploading({ parallel: 1 });
+  const digests = ["first", "second"];
+  hasher.digest = async () => digests.shift();
+  server.script("chunk", networkError());
+  const outcome = upload.start();
+  await clock.advance(10_000);
+  assert.equal((await outcome).error.code, "source_changed");
+  assert.deepEqual(server.chunksSent(), [0]);
+});
+
+test("a file that can no longer be read stops the upload in plain words", async () => {
+  const { upload, hasher } = uploading();
+  hasher.digest = async () => {
+    throw sourceChanged();
+  };
+  const { phase, error } = await upload.start();
+  assert.deepEqual([phase, error.code], ["failed", "source_changed"]);
+  assert.match(error.message, /changed, moved or deleted/);
+});
+
+// ------------------------------------------------------- the server's verdict
+
+test("a session that verifies for long is looked at calmly until it is through", async () => {
+  const { upload, server, clock } = uploading();
+  const assembling = () => ({ ...server.begin(bytesOf(CONTENT)), state: "assembling" });
+  server.script("status", ...Array.from({ length: 20 }, () => assembling));
+  const outcome = upload.start();
+  await settle();
+  assert.equal(upload.status.phase, "verifying");
+  await clock.advance(30_000);
+  const looks = server.count("status");
+  assert.ok(looks >= 8 && looks <= 14, `${looks} looks in 30 s`);
+  await clock.advance(120_000);
+  assert.equal((await outcome).phase, "done");
+});
+
+test("chunks the server finds damaged are sent again, and only those", async () => {
+  const { upload, server } = uploading();
+  server.script("status", ({ id }) => {
+    const session = server.session(id);
+    session.state = "active";
+    session.chunks.delete(1);
+    session.chunks.delete(4);
+  });
+  const status = await upload.start();
+  assert.equal(status.phase, "done");
+  assert.deepEqual(server.chunksSent().slice(5).sort(), [1, 4]);
+  assert.equal(server.content("s1").toString(), CONTENT);
+});
+
+test("a disk that damages every repair is given up on", async () => {
+  const { upload, server } = uploading();
+  const damage = ({ id }) => {
+    server.session(id).state = "active";
+    server.session(id).chunks.delete(0);
+  };
+  server.script("status", ...Array.from({ length: 50 }, () => damage));
+  const status = await upload.start();
+  assert.deepEqual([status.phase, status.error.code], ["failed", "not_finishing"]);
+  assert.equal(server.chunksSent().filter((index) => index === 0).length, 6);
+});
+
+test("complete refused for missing chunks: asked what is missing, sent, completed", async () => {
+  const { upload, server } = uploading();
+  server.script("complete", () => {
+    server.session("s1").chunks.delete(2);
+  });
+  assert.equal((await upload.start()).phase, "done");
+  assert.deepEqual(server.chunksSent().slice(5), [2]);
+});
+
+test("a verdict against the file fails, and resuming hashes and sends it anew", async () => {
+  const { upload, server, hasher } = uploading();
+  server.script("status", ({ id }) => {
+    server.session(id).state = "failed";
+  });
+  const status = await upload.start();
+  assert.deepEqual([status.phase, status.error.code], ["failed", "verification_failed"]);
+  assert.equal((await upload.resume()).phase, "done");
+  assert.equal(hasher.files, 2);
+  assert.equal(server.content("s2").toString(), CONTENT);
+});
+
+test("a chunk refused for the session's state: the server is asked, not defied", async () => {
+  const { upload, server } = uploading({ parallel: 1 });
+  server.script("chunk", null, ({ id }) => {
+    const session = server.session(id);
+    for (const [index, text] of ["bbbb", "cccc", "dddd", "ee"].entries()) {
+      session.chunks.set(index + 1, bytesOf(text));
+    }
+    session.state = "assembling";
+    throw refusal(409, "wrong_state");
+  });
+  assert.equal((await upload.start()).phase, "done");
+  assert.deepEqual(server.chunksSent(), [0, 1]);
+});
+
+test("a conflict that asking does not settle fails with the server's reason", async () => {
+  const { upload, server } = uploading({ parallel: 1 });
+  server.script("chunk", ...Array.from({ length: 20 }, () => refusal(409, "chunk_conflict")));
+  const { phase, error } = await upload.start();
+  assert.deepEqual([phase, error.code], ["failed", "chunk_conflict"]);
+  assert.ok(server.count("ask") <= 3);
+});
+
+test("a defect in this module fails visibly instead of hanging", async () => {
+  const { upload, server } = uploading();
+  const defect = new TypeError("undefined is not a function");
+  server.script("handshake", defect);
+  const { phase, error } = await upload.start();
+  assert.deepEqual([phase, error.code, error.cause], ["failed", "internal", defect]);
+});
