@@ -16,14 +16,12 @@ def load_application(wsgi_application: str) -> Callable[..., Any]:
     import django
 
     django.setup()
-    from django.db import connections
     from django.utils.module_loading import import_string
 
-    from uploads.engine.recovery import recover_all
+    from uploads.engine.recovery import start_recovery
 
     application: Callable[..., Any] = import_string(wsgi_application)
-    recover_all()
-    connections.close_all()
+    start_recovery()
     return application
 
 

@@ -16,6 +16,7 @@ from uploads.models import FileSession, SessionStatus, StoredFile
 from uploads.storage import get_store
 
 from .access import reread
+from .background import enqueue_finish
 from .finishing import finish
 from .receiving import assemble_if_whole
 from .recovery import recover_if_stuck
@@ -141,6 +142,8 @@ def _declared(session: FileSession, sha256: str) -> FileSession | None:
         if declared:
             locked.sha256 = sha256
             assemble_if_whole(locked)
+            if locked.status == SessionStatus.ASSEMBLING:
+                enqueue_finish(locked.pk)
     return locked
 
 

@@ -122,7 +122,12 @@ class IncomingChunk:
             self._check(digest)
         if self._body is None:
             return self._compared()
-        return self._stored(self._body)
+        receipt, whole = self._stored(self._body)
+        if whole:
+            # Not before the chunk is unlocked: the verifier wants the whole file, and a task may
+            # run in place.
+            enqueue_finish(receipt.session.pk)
+        return receipt
 
     def _check(self, declared: Digest) -> None:
         actual = self._hashers[declared.algorithm].digest()
@@ -148,17 +153,20 @@ class IncomingChunk:
             f"Chunk {self._index} was found damaged on the server meanwhile. Send it once more."
         )
 
-    def _stored(self, body: Body) -> Receipt:
+    def _stored(self, body: Body) -> tuple[Receipt, bool]:
+        """The receipt, and whether this chunk made the session assembling."""
         offset = self._session.plan.offset(self._index)
         with _staged(self._session) as data, data.locked(offset, self._length):
             settled = self._settled_by_row()
             if settled:
-                return settled
+                return settled, False
             session = reread(self._session)
             if session.status != SessionStatus.ACTIVE:
                 raise refusal(session)
             body.copy_to(data, offset)
-            return self._recorded()
+            session = self._recorded()
+        receipt = Receipt(session, self._index, duplicate=False)
+        return receipt, session.status == SessionStatus.ASSEMBLING
 
     def _settled_by_row(self) -> Receipt | None:
         """The answer when this chunk is stored already (P6), else None."""
@@ -173,7 +181,7 @@ class IncomingChunk:
             )
         return Receipt(reread(self._session), self._index, duplicate=True)
 
-    def _recorded(self) -> Receipt:
+    def _recorded(self) -> FileSession:
         """The row, the bit and the count in one transaction, if the session is still active."""
         with transaction.atomic():
             session = FileSession.objects.select_for_update().filter(pk=self._session.pk).first()
@@ -186,16 +194,18 @@ class IncomingChunk:
             bitmap.add(self._index)
             write_bitmap(session, bitmap)
             assemble_if_whole(session)
-        return Receipt(session, self._index, duplicate=False)
+        return session
 
 
 def assemble_if_whole(session: FileSession) -> None:
-    """Start verifying once every chunk is in and the hash is declared. Within a transaction."""
+    """Make the session assembling once every chunk is in and the hash is declared.
+
+    Within a transaction; who called enqueues the verifier.
+    """
     if not session.sha256 or session.received_count < session.plan.total:
         return
     if move(session.pk, SessionStatus.ACTIVE, SessionStatus.ASSEMBLING):
         session.status = SessionStatus.ASSEMBLING
-        enqueue_finish(session.pk)
 
 
 @contextmanager

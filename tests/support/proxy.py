@@ -1,0 +1,188 @@
+"""A network that a test can cut: a TCP proxy on the loopback in front of a server."""
+
+import contextlib
+import socket
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+_PIECE = 16 * 1024
+
+
+class Proxy:
+    """`with Proxy(server.port) as proxy:` forwards from `proxy.url` to the server.
+
+    Counts the bytes sent upstream (from client to server); can cut all connections after so many
+    of them, refuse new connections, slow the way up, hold bodies back, and heal.
+    """
+
+    def __init__(self, target_port: int) -> None:
+        self._target = ("127.0.0.1", target_port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
+        self._upstream = 0
+        self._cut_at: int | None = None
+        self._hold_at: int | None = None
+        self._freed = threading.Event()
+        self._down = False
+        self._bytes_per_second: float | None = None
+        self._closed = False
+        #: Set when a cut that was asked for has happened.
+        self.was_cut = threading.Event()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def bytes_upstream(self) -> int:
+        with self._lock:
+            return self._upstream
+
+    def reset_count(self) -> None:
+        with self._lock:
+            self._upstream = 0
+
+    def cut_after(self, count: int) -> None:
+        """After `count` more bytes upstream, cut all connections and refuse new ones."""
+        self.was_cut.clear()
+        with self._lock:
+            self._cut_at = self._upstream + count
+
+    def hold_after(self, count: int) -> None:
+        """After `count` more bytes upstream let no body through until `release`.
+
+        Requests without one still pass: pages load, while what is in mid-air stays there.
+        """
+        with self._lock:
+            self._freed.clear()
+            self._hold_at = self._upstream + count
+
+    def release(self) -> None:
+        with self._lock:
+            self._hold_at = None
+        self._freed.set()
+
+    def drop(self) -> None:
+        """Cut all connections, with what they still carry; new ones are welcome at once."""
+        self.go_down()
+        self.release()
+        self.heal()
+
+    def go_down(self) -> None:
+        """Cut all connections and refuse new ones, until `heal`."""
+        with self._lock:
+            self._down = True
+            connections, self._connections = self._connections, set()
+        for connection in connections:
+            _close(connection)
+
+    def heal(self) -> None:
+        """Let everything through again, at full speed."""
+        with self._lock:
+            self._down = False
+            self._cut_at = None
+            self._bytes_per_second = None
+
+    def throttle(self, bytes_per_second: float | None) -> None:
+        """Slow the way up of each connection; None for full speed."""
+        self._bytes_per_second = bytes_per_second
+
+    def close(self) -> None:
+        self._closed = True
+        self.go_down()
+        self.release()
+        # A blocked accept() is woken by a shutdown, not by a close.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+
+    def _connect(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(self._target)
+        except OSError:
+            _close(client)
+            return
+        with self._lock:
+            refused = self._down
+            if not refused:
+                self._connections |= {client, server}
+        if refused:
+            _close(client)
+            _close(server)
+            return
+        threading.Thread(target=self._pump_down, args=(server, client), daemon=True).start()
+        self._pump_up(client, server)
+
+    def _pump_up(self, client: socket.socket, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := client.recv(_PIECE):
+                if self._is_held(piece):
+                    self._freed.wait()
+                allowed = self._counted(piece)
+                server.sendall(allowed)
+                if len(allowed) < len(piece):
+                    self.go_down()
+                    self.was_cut.set()
+                    return
+                self._slow_down(len(piece))
+            server.shutdown(socket.SHUT_WR)
+            return
+        self._forget(client, server)
+
+    def _pump_down(self, server: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := server.recv(_PIECE):
+                client.sendall(piece)
+        self._forget(client, server)
+
+    def _counted(self, piece: bytes) -> bytes:
+        """The part of `piece` that may pass before a cut."""
+        with self._lock:
+            room = len(piece) if self._cut_at is None else max(0, self._cut_at - self._upstream)
+            allowed = piece[:room]
+            self._upstream += len(allowed)
+            return allowed
+
+    def _is_held(self, piece: bytes) -> bool:
+        """Only bodies fill whole pieces."""
+        with self._lock:
+            due = self._hold_at is not None and self._upstream >= self._hold_at
+        return due and len(piece) == _PIECE
+
+    def _slow_down(self, count: int) -> None:
+        if self._bytes_per_second:
+            time.sleep(count / self._bytes_per_second)
+
+    def _forget(self, *connections: socket.socket) -> None:
+        with self._lock:
+            self._connections -= set(connections)
+        for connection in connections:
+            _close(connection)
+
+
+def _close(connection: socket.socket) -> None:
+    """Shut down first: another thread may be blocked in recv() on it."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()

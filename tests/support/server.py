@@ -1,0 +1,210 @@
+"""A real `manage.py serve`, with data of its own, that leaves nothing behind."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import requests
+
+from .waiting import wait_until
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PASSWORD = "a-password-for-tests"
+USER = "admin"
+START_SECONDS = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that ended but was not waited for does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        texts = [(task / "children").read_text() for task in tasks]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [int(child) for text in texts for child in text.split()]
+
+
+class Server:
+    """`with Server() as server:` serves at `server.url`; user `admin`, password PASSWORD.
+
+    The same port and data survive `kill9` and `restart`; the end of the context removes all.
+    """
+
+    def __init__(self, **environment: str) -> None:
+        self.data = Path(tempfile.mkdtemp(prefix="holdfast-server-"))
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = self.data / "server.log"
+        self._environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("HOLDFAST_", "DJANGO_"))},
+            "HOLDFAST_DATA": str(self.data),
+            "HOLDFAST_PASSWORD": PASSWORD,
+            **environment,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the server is not running"
+        return self._process.pid
+
+    @property
+    def worker_pid(self) -> int:
+        """The process that answers requests: the child with the most memory.
+
+        (Another child only keeps track of shared resources.)
+        """
+        return max(_children(self.pid), key=lambda pid: _status_bytes(pid, "VmRSS"))
+
+    @property
+    def pids(self) -> list[int]:
+        return [self.pid, *_children(self.pid)]
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def start(self) -> None:
+        """Start, and return once it answers."""
+        assert self._process is None, "the server is running already"
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command("serve", "--prepare", "--port", str(self.port)),
+                cwd=REPOSITORY,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(self._answers, f"the server on port {self.port}", START_SECONDS)
+
+    def stop(self) -> None:
+        """End it as a service manager would; by force if it doesn't listen."""
+        self._end(signal.SIGTERM)
+
+    def kill9(self) -> None:
+        """Kill the main process, as the kernel's out-of-memory killer would."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Stop and remove everything."""
+        self.stop()
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command beside the server; its standard output."""
+        done = subprocess.run(
+            self._command(*arguments),
+            cwd=REPOSITORY,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=START_SECONDS,
+        )
+        return done.stdout
+
+    def issue_token(self, user: str = USER) -> str:
+        return self.manage("issue_token", user).splitlines()[-1]
+
+    def descriptors(self) -> int:
+        """How many files and sockets the worker has open."""
+        return len(os.listdir(f"/proc/{self.worker_pid}/fd"))
+
+    def resident_bytes(self) -> int:
+        """The worker's memory now."""
+        return _status_bytes(self.worker_pid, "VmRSS")
+
+    def peak_resident_bytes(self) -> int:
+        """The most memory that the worker ever had."""
+        return _status_bytes(self.worker_pid, "VmHWM")
+
+    def staging(self) -> list[Path]:
+        folder = self.data / "uploads" / "staging"
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "manage.py", *arguments]
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise RuntimeError(f"the server ended with {self._process.returncode}:\n{self.log}")
+        try:
+            return requests.get(f"{self.url}/api/v1/uploads", timeout=5).status_code == 401
+        except requests.RequestException:
+            return False
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        pids = [process.pid, *_children(process.pid)]
+        if process.poll() is None:
+            process.send_signal(how)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+        if how == signal.SIGKILL:
+            # Its children must end by themselves: a worker left behind would hold the port.
+            wait_until(lambda: not any(map(is_alive, pids)), "the worker's end", 15)
+        _kill_remaining(pids)
+
+
+def _kill_remaining(pids: list[int]) -> None:
+    for pid in filter(is_alive, pids):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _status_bytes(pid: int, field: str) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    values = [line.split()[1] for line in lines if line.startswith(f"{field}:")]
+    return int(values[0]) * 1024 if values else 0
