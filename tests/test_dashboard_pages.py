@@ -231,7 +231,7 @@ def test_the_list_polls_only_while_something_is_under_way(
         (SessionStatus.ASSEMBLING, {"cancel"}),
         (SessionStatus.COMPLETED, {"download", "delete"}),
         (SessionStatus.FAILED, {"remove"}),
-        (SessionStatus.EXPIRED, set()),
+        (SessionStatus.EXPIRED, {"remove"}),
         (SessionStatus.CANCELLED, set()),
     ],
 )
@@ -250,7 +250,7 @@ def test_an_active_session_past_its_time_shows_as_expired_before_anyone_noticed(
     html = rows(alice_client)
     assert 'data-state="expired"' in html
     assert "every 2s" not in html
-    assert actions(html) == set()
+    assert actions(html) == {"remove"}
     session.refresh_from_db()
     assert session.status == SessionStatus.ACTIVE
 

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 
@@ -20,7 +20,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     return []
 
 
-@register(Tags.database)
+@register("uploads")
 def check_atomic_requests(**_: Any) -> list[CheckMessage]:
     aliases = [name for name, db in settings.DATABASES.items() if db.get("ATOMIC_REQUESTS")]
     return [

@@ -1,5 +1,6 @@
 """The only reader of `settings.UPLOADS`. Everything else asks `conf.current()`."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -51,6 +52,8 @@ def parse(given: Mapping[str, Any]) -> Config:
         )
     if "ROOT" not in given:
         raise ImproperlyConfigured('UPLOADS["ROOT"] must name the folder where uploads are kept')
+    if not isinstance(given["ROOT"], str | os.PathLike):
+        raise ImproperlyConfigured('UPLOADS["ROOT"] must be a path')
     values = {known[key]: value for key, value in given.items()}
     values["root"] = Path(values["root"])
     config = Config(**values)
@@ -61,10 +64,12 @@ def parse(given: Mapping[str, Any]) -> Config:
 def _check(config: Config) -> None:
     for field in fields(Config):
         value = getattr(config, field.name)
-        if field.name != "root" and (not isinstance(value, int) or value < 1):
+        if field.name != "root" and (type(value) is not int or value < 1):
             raise ImproperlyConfigured(
                 f'UPLOADS["{field.name.upper()}"] must be a whole number > 0'
             )
+    if config.chunk_size > config.memory_pool:
+        raise ImproperlyConfigured('UPLOADS["MEMORY_POOL"] must hold at least one CHUNK_SIZE')
     if not MIN_CHUNK_SIZE <= config.chunk_size <= MAX_CHUNK_SIZE:
         raise ImproperlyConfigured(
             f'UPLOADS["CHUNK_SIZE"] must be from {MIN_CHUNK_SIZE} to {MAX_CHUNK_SIZE} bytes'

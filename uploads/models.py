@@ -70,6 +70,20 @@ class FileSessionQuerySet(models.QuerySet["FileSession"]):
     def open(self) -> Self:
         return self.filter(status__in=OPEN_STATUSES)
 
+    def by_text(self, text: str) -> "FileSession | None":
+        """The session whose id `text` is; None as well when it is no id."""
+        try:
+            return self.filter(pk=uuid.UUID(text)).first()
+        except ValueError:
+            return None
+
+    def newer_than(self, session: "FileSession") -> Self:
+        """What comes before `session` in a list that shows the newest first."""
+        return self.filter(
+            Q(created_at__gt=session.created_at)
+            | Q(created_at=session.created_at, id__gt=session.pk)
+        )
+
     def older_than(self, session: "FileSession") -> Self:
         """What comes after `session` in a list that shows the newest first."""
         return self.filter(

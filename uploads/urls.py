@@ -46,5 +46,5 @@ urlpatterns = [
     path("api/v1/uploads/<uuid:session_id>/complete", native.complete, name="complete"),
     path("api/v1/uploads/<uuid:session_id>/content", native.content, name="content"),
     # Malformed ids and indices too are refused in the one shape of all refusals (P10).
-    re_path(r"^api/v1/", native.unknown),
+    re_path(r"^api/v1(/|$)", native.unknown),
 ]

@@ -10,9 +10,9 @@ from typing import Any
 _PR_SET_PDEATHSIG = 1
 
 
-def load_application(wsgi_application: str) -> Callable[..., Any]:
-    """The WSGI application at a dotted path, once this process has taken up unfinished work."""
-    _end_with_parent()
+def load_application(wsgi_application: str, *, server_pid: int) -> Callable[..., Any]:
+    """The WSGI application at a dotted path, in a process that the server `server_pid` started."""
+    _end_with(server_pid)
     import django
 
     django.setup()
@@ -25,11 +25,11 @@ def load_application(wsgi_application: str) -> Callable[..., Any]:
     return application
 
 
-def _end_with_parent() -> None:
+def _end_with(server_pid: int) -> None:
     """A killed server must not leave a worker behind that holds its port. Linux: prctl(2)."""
     if not sys.platform.startswith("linux"):
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1:
+    if os.getppid() != server_pid:
         # It died before we asked.
         os._exit(1)

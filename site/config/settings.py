@@ -60,7 +60,8 @@ DATABASES = {
     "default": dj_database_url.config(
         env="HOLDFAST_DATABASE_URL",
         default=f"sqlite:///{DATA_DIR / 'holdfast.sqlite3'}",
-        conn_max_age=600,
+        # The server's threads come and go, and a kept connection would stay open behind each.
+        conn_max_age=0,
     )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":

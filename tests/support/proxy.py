@@ -33,6 +33,8 @@ class Proxy:
         self._closed = False
         #: Set when a cut that was asked for has happened.
         self.was_cut = threading.Event()
+        #: Set when a body has been stopped by `hold_after`.
+        self.was_held = threading.Event()
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -66,6 +68,7 @@ class Proxy:
 
         Requests without one still pass: pages load, while what is in mid-air stays there.
         """
+        self.was_held.clear()
         with self._lock:
             self._freed.clear()
             self._hold_at = self._upstream + count
@@ -138,6 +141,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while piece := client.recv(_PIECE):
                 if self._is_held(piece):
+                    self.was_held.set()
                     self._freed.wait()
                 allowed = self._counted(piece)
                 server.sendall(allowed)

@@ -51,7 +51,11 @@ def parse_sha256_hex(text: str) -> str:
     return lowered
 
 
-_MEMBER = re.compile(r"\s*([a-z*][a-z0-9_.*-]*)(?:=([^,]*))?")
+#: A dictionary member: a key, then `=` and a byte sequence, a string, or anything plainer. The
+#: alternatives begin differently, so no input makes the search long.
+_MEMBER = re.compile(
+    r"""[ \t]*([a-z*][a-z0-9_.*-]*)(?:=(:[^:,]*:|"(?:[^"\\]|\\.)*"|[^",:]*))?[ \t]*(,|$)"""
+)
 
 
 def parse_content_digest(header: str) -> list[Digest]:
@@ -61,13 +65,15 @@ def parse_content_digest(header: str) -> list[Digest]:
     is no dictionary, or a known algorithm has no byte sequence of its length.
     """
     found: dict[str, Digest] = {}
-    for member in header.split(","):
-        match = _MEMBER.fullmatch(member.rstrip())
+    position, more = 0, True
+    while more:
+        match = _MEMBER.match(header, position)
         if not match:
-            raise ValueError("Content-Digest is a list of algorithm=:base64: pairs")
-        name, value = match.groups()
+            raise ValueError("a digest field is a list of algorithm=:base64: pairs")
+        name, value, comma = match.groups()
         if name in ALGORITHMS:
             found[name] = Digest(name, _byte_sequence(name, value or ""))
+        position, more = match.end(), bool(comma)
     return [found[name] for name in ALGORITHMS if name in found]
 
 

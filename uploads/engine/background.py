@@ -4,6 +4,7 @@ Nothing is lost when a queue dies with its process: what is to be done stands in
 sessions in `assembling`, and recovery enqueues it again (P7).
 """
 
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -19,5 +20,8 @@ def finish_session(session_id: str) -> None:
 
 
 def enqueue_finish(session_id: UUID) -> None:
-    """Have the session verified once the current transaction has committed."""
-    transaction.on_commit(lambda: finish_session.enqueue(str(session_id)))
+    """Have the session verified once the current transaction has committed.
+
+    Robust: what was committed stays committed when the queue is away, and recovery asks again.
+    """
+    transaction.on_commit(partial(finish_session.enqueue, str(session_id)), robust=True)

@@ -4,13 +4,13 @@ from django.utils import timezone
 
 from uploads import conf
 from uploads.core.bitmap import Bitmap
-from uploads.models import FileSession, SessionStatus
+from uploads.models import FileSession
 
 
 def write_bitmap(session: FileSession, bitmap: Bitmap) -> None:
     """Set bitmap and count of a session whose row is locked, and let it live on from now.
 
-    The UPDATE is conditional on the session not having ended; `session` is changed alike.
+    The lock makes this safe, and so unconditional; `session` is changed alike.
     """
     now = timezone.now()
     changes = {
@@ -19,8 +19,6 @@ def write_bitmap(session: FileSession, bitmap: Bitmap) -> None:
         "updated_at": now,
         "expires_at": now + conf.current().session_lifetime,
     }
-    FileSession.objects.filter(
-        pk=session.pk, status__in=[SessionStatus.ACTIVE, SessionStatus.ASSEMBLING]
-    ).update(**changes)
+    FileSession.objects.filter(pk=session.pk).update(**changes)
     for name, value in changes.items():
         setattr(session, name, value)

@@ -13,7 +13,8 @@ from uploads import conf
 from uploads.errors import StorageUnavailable
 from uploads.storage import Incoming, StagedFile
 
-_COPY_SIZE = 1024 * 1024
+#: Outside the pool, for as long as a spilled chunk is copied.
+_COPY_SIZE = 128 * 1024
 
 
 class BufferPool:

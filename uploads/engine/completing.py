@@ -1,5 +1,8 @@
 """`complete`: the client's word that it has sent everything."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
@@ -9,7 +12,7 @@ from uploads.models import FileSession, SessionStatus
 from .access import reread
 from .background import enqueue_finish
 from .recovery import recover_if_stuck
-from .transitions import move, refusal
+from .transitions import declare, move, refusal
 
 
 def complete(session: FileSession, sha256: str = "") -> FileSession:
@@ -28,7 +31,7 @@ def complete(session: FileSession, sha256: str = "") -> FileSession:
     if session.status == SessionStatus.COMPLETED:
         return session
     if session.status == SessionStatus.ASSEMBLING:
-        return recover_if_stuck(session)
+        return recover_if_stuck(_declared_late(session, sha256))
     if session.status != SessionStatus.ACTIVE:
         raise refusal(session)
     if session.received_count < session.plan.total:
@@ -46,25 +49,41 @@ def _chunks_missing(session: FileSession) -> ChunksMissing:
 
 
 def _assemble(session: FileSession, sha256: str) -> FileSession:
+    with _one_open_session(sha256):
+        moved = move(
+            session.pk,
+            SessionStatus.ACTIVE,
+            SessionStatus.ASSEMBLING,
+            only_if={"received_count": session.plan.total, "sha256": session.sha256},
+            sha256=sha256 or F("sha256"),
+        )
+        if moved:
+            enqueue_finish(session.pk)
+    current = reread(session)
+    if moved and current.status in {SessionStatus.ASSEMBLING, SessionStatus.COMPLETED}:
+        return current
+    # The verifier has ended already, or somebody else was first: then what they did decides.
+    return complete(current, sha256)
+
+
+def _declared_late(session: FileSession, sha256: str) -> FileSession:
+    """An assembling session with its hash declared, if it had none."""
+    if not sha256 or session.sha256:
+        return session
+    with _one_open_session(sha256):
+        declare(session.pk, sha256)
+    # Declared by now, by us or by another; or ended meanwhile.
+    return complete(reread(session), sha256)
+
+
+@contextmanager
+def _one_open_session(sha256: str) -> Iterator[None]:
     try:
         with transaction.atomic():
-            moved = move(
-                session.pk,
-                SessionStatus.ACTIVE,
-                SessionStatus.ASSEMBLING,
-                only_if={"received_count": session.plan.total, "sha256": session.sha256},
-                sha256=sha256 or F("sha256"),
-            )
-            if moved:
-                enqueue_finish(session.pk)
+            yield
     except IntegrityError as error:
         raise HashConflict(
             f"Another of your open uploads is declared to have the SHA-256 {sha256}. Finish or "
             "cancel that one first, or complete this one without declaring a hash.",
             sha256=sha256,
         ) from error
-    current = reread(session)
-    if current.status in {SessionStatus.ASSEMBLING, SessionStatus.COMPLETED}:
-        return current
-    # The verifier has ended already, or somebody else was first: then what they did decides.
-    return complete(current, sha256)

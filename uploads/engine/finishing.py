@@ -30,6 +30,8 @@ logger = logging.getLogger("uploads.engine")
 
 #: A verifier at work says so this often, in seconds.
 HEARTBEAT_SECONDS = 15
+#: Each look that ends in another one means that somebody changed the session meanwhile.
+_LOOKS = 5
 #: An assembling session without news for this long has lost its verifier.
 STUCK_AFTER = timedelta(seconds=60)
 
@@ -41,17 +43,21 @@ def finish(session_id: UUID) -> None:
     StorageFull or StorageUnavailable when the disk refuses; the session stays in assembling then
     and recovery tries again.
     """
-    session = _assembling(session_id)
-    if session is None:
-        return
-    try:
-        completed = _finish_locked(session)
-    except StagingMissing:
-        _fail(session, "The data received is missing on the server.")
-        return
-    if completed:
-        get_store().discard(session_id)
-        upload_completed.send_robust(sender=FileSession, session=completed)
+    for _ in range(_LOOKS):
+        session = _assembling(session_id)
+        if session is None:
+            return
+        try:
+            completed = _finish_locked(session)
+        except StagingMissing:
+            # Lost, unless another verifier has moved it since we looked: then look again.
+            _fail(session, "The data received is missing on the server.")
+            continue
+        if completed:
+            get_store().discard(session_id)
+            upload_completed.send_robust(sender=FileSession, session=completed)
+            return
+    logger.warning("Session %s changed at each of %d looks; left to recovery", session_id, _LOOKS)
 
 
 def _assembling(session_id: UUID) -> FileSession | None:
@@ -63,7 +69,7 @@ def _assembling(session_id: UUID) -> FileSession | None:
 
 
 def _finish_locked(found: FileSession) -> FileSession | None:
-    """The completed session, or None when it ended otherwise."""
+    """The completed session, or None when it ended, or has to be looked at, otherwise."""
     with _bytes_of(found) as (data, renamed), data.locked(0, 0):
         # Another verifier may have been first while we waited for the lock.
         session = _assembling(found.pk)
@@ -71,9 +77,10 @@ def _finish_locked(found: FileSession) -> FileSession | None:
             return None
         if renamed and session.stored_file:
             # It was verified and synced before its row was committed; only the end is missing.
-            return _complete(session, session.stored_file.sha256, session.stored_file)
-        sha256 = _verify(session, data)
-        if sha256 is None:
+            sha256: str | None = session.stored_file.sha256
+        else:
+            sha256 = _verify(session, data)
+        if sha256 is None or not _agrees(session, sha256):
             return None
         return _complete(session, sha256) or _adopt(session, sha256, data)
 
@@ -94,7 +101,7 @@ def _bytes_of(session: FileSession) -> Iterator[tuple[StagedFile, bool]]:
 
 
 def _verify(session: FileSession, data: StagedFile) -> str | None:
-    """The computed SHA-256, or None after reopening or failing the session."""
+    """The computed SHA-256, or None after reopening the session with what is damaged missing."""
     plan = session.plan
     fingerprints = {
         index: bytes(value)
@@ -102,21 +109,28 @@ def _verify(session: FileSession, data: StagedFile) -> str | None:
         .values_list("index", "fingerprint")
         .iterator()
     }
+    if data.size != plan.size:
+        # Not our doing. What is too much goes; what lacks is found to be damaged.
+        data.set_size(plan.size)
     reading = Pass(data, plan, fingerprints)
     reading.advance(plan.total, _heartbeat(session))
     if reading.damaged:
         _reopen(session, reading.damaged)
         return None
-    computed = reading.sha256()
-    if session.sha256 and not compare_digest(session.sha256, computed):
-        _fail(
-            session,
-            f"The file that arrived has the SHA-256 {computed}, declared was {session.sha256}: "
-            "every chunk arrived as it was sent, so the file changed meanwhile or the declared "
-            "hash was wrong.",
-        )
-        return None
-    return computed
+    return reading.sha256()
+
+
+def _agrees(session: FileSession, computed: str) -> bool:
+    """Whether the declared hash, if there is one, is the computed one; else the session fails."""
+    if not session.sha256 or compare_digest(session.sha256, computed):
+        return True
+    _fail(
+        session,
+        f"The file that arrived has the SHA-256 {computed}, declared was {session.sha256}: every "
+        "chunk arrived as it was sent, so the file changed meanwhile or the declared hash was "
+        "wrong.",
+    )
+    return False
 
 
 def _heartbeat(session: FileSession) -> Callable[[], None]:
@@ -146,23 +160,36 @@ def _reopen(session: FileSession, damaged: list[int]) -> None:
 
 
 def _fail(session: FileSession, error: str) -> None:
-    move(session.pk, SessionStatus.ASSEMBLING, SessionStatus.FAILED, error=error, stored_file=None)
-    get_store().discard(session.pk)
+    """Fail the session if it still is as it was seen, and remove its bytes wherever they are."""
+    failed = move(
+        session.pk,
+        SessionStatus.ASSEMBLING,
+        SessionStatus.FAILED,
+        only_if={"stored_file": session.stored_file, "sha256": session.sha256},
+        error=error,
+        stored_file=None,
+    )
+    if failed:
+        get_store().discard(session.pk)
+        if session.stored_file:
+            remove_content(session.stored_file)
 
 
 def _adopt(session: FileSession, sha256: str, data: StagedFile) -> FileSession | None:
-    """Make the staged file content of its own: sync, row, rename, then the end."""
+    """Make the staged file content of its own: sync, row, rename, then the end.
+
+    Each of these may have been done before a crash, and doing it again does no harm.
+    """
     data.sync()
     pending = _pending_row(session, sha256)
     if pending is None:
         return None
-    store = get_store()
     try:
-        store.adopt(session.pk, sha256, pending.pk)
+        get_store().adopt(session.pk, sha256, pending.pk)
     except StagingMissing:
-        # The rename came before a crash that freed the lock we now hold; or else it is lost.
-        with store.open_adopted(sha256, pending.pk):
-            pass
+        # Cancelled meanwhile, with all its staging; or lost.
+        remove_content(pending)
+        raise
     return _complete(session, sha256, pending)
 
 
@@ -215,6 +242,8 @@ def _commit_completion(
             session.pk,
             SessionStatus.ASSEMBLING,
             SessionStatus.COMPLETED,
+            # A hash that was declared while we read must agree too; else this is looked at again.
+            only_if={"sha256__in": ["", sha256]},
             stored_file=stored,
             sha256=sha256,
         )

@@ -20,7 +20,7 @@ from .background import enqueue_finish
 from .finishing import finish
 from .receiving import assemble_if_whole
 from .recovery import recover_if_stuck
-from .transitions import expire_if_due, move, touch
+from .transitions import declare, expire_if_due, touch
 
 _EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 #: Each round another request has opened, ended or renamed what we looked for; two is rare.
@@ -31,6 +31,10 @@ class Outcome(StrEnum):
     CREATED = "created"
     RESUMED = "resumed"
     FILE_EXISTS = "file_exists"
+
+
+class _LookAgainError(Exception):
+    """What was found has changed before it could be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def open_session(owner: AbstractBaseUser, offer: Offer) -> tuple[Outcome, FileSe
     for _ in range(_ROUNDS):
         try:
             return _found(owner, offer) or (Outcome.CREATED, _created(owner, offer))
-        except IntegrityError:
+        except (IntegrityError, _LookAgainError):
             # The same handshake at the same moment was first: find what it opened.
             continue
     raise Unavailable("Other handshakes for this very file got in the way. Send it again.")
@@ -83,7 +87,8 @@ def _found(owner: AbstractBaseUser, offer: Offer) -> tuple[Outcome, FileSession]
     session = _open_by_hash(owner, offer) or _open_by_key(owner, offer)
     if session is None:
         return None
-    touch(session)
+    if session.status == SessionStatus.ACTIVE:
+        touch(session)
     return Outcome.RESUMED, recover_if_stuck(session)
 
 
@@ -122,35 +127,48 @@ def _open_by_key(owner: AbstractBaseUser, offer: Offer) -> FileSession | None:
         return None
     sessions = FileSession.objects.owned_by(owner).open()
     session = _still_open(sessions.filter(size=offer.size, resume_key=offer.resume_key).first())
-    if session is None or not offer.sha256:
+    if session is None or not offer.sha256 or session.sha256 == offer.sha256:
         return session
-    if session.sha256 and session.sha256 != offer.sha256:
-        # Another file under the same key: the newer one takes the key, the older stays
-        # resumable by its hash.
-        FileSession.objects.filter(pk=session.pk).update(resume_key="")
+    if session.sha256:
+        # Another file under the same key: a new session will take the key.
         return None
     return _declared(session, offer.sha256)
 
 
-def _declared(session: FileSession, sha256: str) -> FileSession | None:
+def _declared(session: FileSession, sha256: str) -> FileSession:
     """The session with its hash declared, verifying already if nothing is missing."""
     with transaction.atomic():
-        locked = FileSession.objects.select_for_update().get(pk=session.pk)
-        declared = FileSession.objects.filter(
-            pk=session.pk, status=SessionStatus.ACTIVE, sha256=""
-        ).update(sha256=sha256)
-        if declared:
-            locked.sha256 = sha256
-            assemble_if_whole(locked)
-            if locked.status == SessionStatus.ASSEMBLING:
-                enqueue_finish(locked.pk)
-    return locked
+        if not declare(session.pk, sha256):
+            raise _LookAgainError
+        declared = FileSession.objects.select_for_update().get(pk=session.pk)
+        if assemble_if_whole(declared):
+            enqueue_finish(declared.pk)
+    return declared
 
 
 def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
+    _check_room(offer)
+    session = _new_session(owner, offer)
+    # Staging first: once the row is there, chunks may come. An orphan of a crash is swept.
+    store = get_store()
+    store.create(session.pk, offer.size)
+    try:
+        with transaction.atomic():
+            _take_key(owner, offer)
+            session.save(force_insert=True)
+    except IntegrityError:
+        store.discard(session.pk)
+        raise
+    if session.status == SessionStatus.ASSEMBLING:
+        finish(session.pk)
+        return reread(session)
+    return session
+
+
+def _new_session(owner: AbstractBaseUser, offer: Offer) -> FileSession:
     config = conf.current()
     now = timezone.now()
-    session = FileSession(
+    return FileSession(
         id=uuid4(),
         owner_id=owner.pk,
         filename=offer.filename,
@@ -159,37 +177,26 @@ def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
         sha256=offer.sha256,
         resume_key=offer.resume_key,
         mime_type=offer.mime_type,
+        # A file of 0 bytes has no last chunk to wait for.
+        status=SessionStatus.ACTIVE if offer.size else SessionStatus.ASSEMBLING,
         created_at=now,
         updated_at=now,
         expires_at=now + config.session_lifetime,
     )
-    _check_room(offer)
-    # Staging first: once the row is there, chunks may come. An orphan of a crash is swept.
-    store = get_store()
-    store.create(session.pk, offer.size)
-    try:
-        with transaction.atomic():
-            session.save(force_insert=True)
-    except IntegrityError:
-        store.discard(session.pk)
-        raise
-    return _completed_if_empty(session)
+
+
+def _take_key(owner: AbstractBaseUser, offer: Offer) -> None:
+    """From an open session that declares another hash; it stays resumable by that."""
+    if offer.resume_key and offer.sha256:
+        holders = FileSession.objects.owned_by(owner).open()
+        holders.filter(size=offer.size, resume_key=offer.resume_key).exclude(
+            sha256__in=["", offer.sha256]
+        ).update(resume_key="")
 
 
 def _check_room(offer: Offer) -> None:
-    free = get_store().free_bytes()
-    if offer.size > free:
+    if offer.size > get_store().free_bytes():
         raise StorageFull(
-            f"This file has {offer.size} bytes and the server has room for {free}. Nothing was "
-            "sent; try again when there is room.",
-            free=free,
+            f"This file has {offer.size} bytes, more than the server has room for. Nothing was "
+            "sent; try again when there is room."
         )
-
-
-def _completed_if_empty(session: FileSession) -> FileSession:
-    """A file of 0 bytes has no last chunk to wait for."""
-    if session.plan.total:
-        return session
-    move(session.pk, SessionStatus.ACTIVE, SessionStatus.ASSEMBLING)
-    finish(session.pk)
-    return reread(session)

@@ -5,7 +5,7 @@ chunk's own range lasts for the milliseconds of one write and one transaction.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from hmac import compare_digest
@@ -24,7 +24,7 @@ from uploads.errors import (
     UploadError,
 )
 from uploads.models import FileChunk, FileSession, SessionStatus
-from uploads.storage import StagedFile, StagingMissing, get_store
+from uploads.storage import StagingMissing, get_store
 
 from .access import reread
 from .background import enqueue_finish
@@ -122,12 +122,7 @@ class IncomingChunk:
             self._check(digest)
         if self._body is None:
             return self._compared()
-        receipt, whole = self._stored(self._body)
-        if whole:
-            # Not before the chunk is unlocked: the verifier wants the whole file, and a task may
-            # run in place.
-            enqueue_finish(receipt.session.pk)
-        return receipt
+        return self._stored(self._body)
 
     def _check(self, declared: Digest) -> None:
         actual = self._hashers[declared.algorithm].digest()
@@ -153,10 +148,25 @@ class IncomingChunk:
             f"Chunk {self._index} was found damaged on the server meanwhile. Send it once more."
         )
 
-    def _stored(self, body: Body) -> tuple[Receipt, bool]:
+    def _stored(self, body: Body) -> Receipt:
+        try:
+            receipt, whole = self._written(body)
+        except StagingMissing as error:
+            # The same chunk may have come in otherwise and have been the last one missing (P6).
+            settled = self._settled_by_row()
+            if settled:
+                return settled
+            raise _missing_staging(self._session) from error
+        if whole:
+            # Not before the chunk is unlocked: the verifier wants the whole file, and a task may
+            # run in place.
+            enqueue_finish(receipt.session.pk)
+        return receipt
+
+    def _written(self, body: Body) -> tuple[Receipt, bool]:
         """The receipt, and whether this chunk made the session assembling."""
         offset = self._session.plan.offset(self._index)
-        with _staged(self._session) as data, data.locked(offset, self._length):
+        with get_store().open(self._session.pk) as data, data.locked(offset, self._length):
             settled = self._settled_by_row()
             if settled:
                 return settled, False
@@ -164,9 +174,8 @@ class IncomingChunk:
             if session.status != SessionStatus.ACTIVE:
                 raise refusal(session)
             body.copy_to(data, offset)
-            session = self._recorded()
-        receipt = Receipt(session, self._index, duplicate=False)
-        return receipt, session.status == SessionStatus.ASSEMBLING
+            session, whole = self._recorded()
+        return Receipt(session, self._index, duplicate=False), whole
 
     def _settled_by_row(self) -> Receipt | None:
         """The answer when this chunk is stored already (P6), else None."""
@@ -181,8 +190,11 @@ class IncomingChunk:
             )
         return Receipt(reread(self._session), self._index, duplicate=True)
 
-    def _recorded(self) -> FileSession:
-        """The row, the bit and the count in one transaction, if the session is still active."""
+    def _recorded(self) -> tuple[FileSession, bool]:
+        """The row, the bit and the count in one transaction, if the session is still active.
+
+        Also whether the session has become assembling.
+        """
         with transaction.atomic():
             session = FileSession.objects.select_for_update().filter(pk=self._session.pk).first()
             if session is None or session.status != SessionStatus.ACTIVE:
@@ -193,19 +205,21 @@ class IncomingChunk:
             bitmap = session.bitmap
             bitmap.add(self._index)
             write_bitmap(session, bitmap)
-            assemble_if_whole(session)
-        return session
+            whole = assemble_if_whole(session)
+        return session, whole
 
 
-def assemble_if_whole(session: FileSession) -> None:
-    """Make the session assembling once every chunk is in and the hash is declared.
+def assemble_if_whole(session: FileSession) -> bool:
+    """Make an active session assembling once every chunk is in and the hash is declared.
 
-    Within a transaction; who called enqueues the verifier.
+    Within a transaction. Who called enqueues the verifier if this returns True.
     """
     if not session.sha256 or session.received_count < session.plan.total:
-        return
-    if move(session.pk, SessionStatus.ACTIVE, SessionStatus.ASSEMBLING):
+        return False
+    moved = move(session.pk, SessionStatus.ACTIVE, SessionStatus.ASSEMBLING)
+    if moved:
         session.status = SessionStatus.ASSEMBLING
+    return moved
 
 
 @contextmanager
@@ -216,33 +230,25 @@ def incoming_chunk(
 
     `algorithms` (keys of ALGORITHMS) are those whose digest `commit` may be asked to check.
     """
-    if index in session.bitmap:
-        yield IncomingChunk(session, index, None, algorithms)
-        return
-    if session.is_quiet_for(QUIET):
+    if session.status == SessionStatus.ACTIVE and session.is_quiet_for(QUIET):
         # So that no sweep takes a session that came back after long, while its body arrives.
         touch(session)
-    length = session.plan.length(index)
-    with (
-        _explained_if_missing(session),
-        get_store().incoming(session.pk) as incoming,
-        open_body(incoming, length) as body,
-    ):
-        yield IncomingChunk(session, index, body, algorithms)
+    with ExitStack() as stack:
+        yield IncomingChunk(session, index, _room(stack, session, index), algorithms)
 
 
-@contextmanager
-def _staged(session: FileSession) -> Iterator[StagedFile]:
-    with _explained_if_missing(session), get_store().open(session.pk) as data:
-        yield data
-
-
-@contextmanager
-def _explained_if_missing(session: FileSession) -> Iterator[None]:
+def _room(stack: ExitStack, session: FileSession, index: int) -> Body | None:
+    """Where the bytes of the chunk go; None when it is in already."""
+    if index in session.bitmap:
+        return None
     try:
-        yield
+        incoming = stack.enter_context(get_store().incoming(session.pk))
     except StagingMissing as error:
+        current = reread(session)
+        if current.status in TAKES_CHUNKS and index in current.bitmap:
+            return None
         raise _missing_staging(session) from error
+    return stack.enter_context(open_body(incoming, session.plan.length(index)))
 
 
 def _missing_staging(session: FileSession) -> UploadError:

@@ -7,6 +7,7 @@ spared, whatever its age.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -16,6 +17,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from uploads.errors import StorageFull, StorageUnavailable
 from uploads.models import FileChunk, FileSession, SessionStatus, StoredFile
 from uploads.storage import StagingFolder, get_store
 
@@ -56,15 +58,27 @@ class Sweep:
     recovered: int = 0
     removed_content: int = 0
     bytes_freed: int = 0
+    #: What the disk refused; the next sweep tries it again.
+    refused: int = 0
+
+    @contextmanager
+    def item(self, name: str) -> Iterator[None]:
+        """One item's work: when the disk refuses it, the others still get their turn."""
+        try:
+            yield
+        except (StorageFull, StorageUnavailable) as error:
+            self.refused += 1
+            self.say(f"refused {name}: {error.__cause__ or error}")
 
 
 def sweep(hours: float, *, dry_run: bool = False, say: Callable[[str], object]) -> Sweep:
     """Purge incomplete sessions without news for `hours`, and everything that was left behind."""
     result = Sweep(dry_run, say)
-    _recover_stuck(result)
     _purge_sessions(result, timezone.now() - timedelta(hours=hours))
     _purge_orphaned_folders(result)
     _remove_abandoned_content(result)
+    # Last, since it may need the room that the others made.
+    _recover_stuck(result)
     return result
 
 
@@ -83,7 +97,8 @@ def _recover_stuck(result: Sweep) -> None:
         result.say(f"recover {session.pk} {session.filename!r}")
         result.recovered += 1
         if not result.dry_run:
-            finish(session.pk)
+            with result.item(f"recovering {session.pk}"):
+                finish(session.pk)
 
 
 def _purge_sessions(result: Sweep, before: datetime) -> None:
@@ -105,10 +120,11 @@ def _purge_batch(result: Sweep, batch: list[FileSession], before: datetime) -> N
     result.spared += len(batch) - len(idle)
     purged = idle if result.dry_run else _delete_rows(idle, before)
     for session in purged:
-        freed = store.bytes_staged(session.pk) if result.dry_run else store.discard(session.pk)
+        freed = store.bytes_staged(session.pk)
         result.sessions[session.status] += 1
-        result.bytes_freed += freed
         result.say(f"purge {session.status} {session.pk} {session.filename!r} ({freed} bytes)")
+        with result.item(f"staging {session.pk}"):
+            result.bytes_freed += freed if result.dry_run else store.discard(session.pk)
 
 
 def _delete_rows(sessions: list[FileSession], before: datetime) -> list[FileSession]:
@@ -131,10 +147,11 @@ def _purge_orphaned_folders(result: Sweep) -> None:
     for batch in _batches(old):
         for folder in _orphans(batch):
             result.orphaned_folders += 1
-            result.bytes_freed += folder.bytes_on_disk
             result.say(f"orphaned staging {folder.name} ({folder.bytes_on_disk} bytes)")
-            if not result.dry_run:
-                store.discard_folder(folder.name)
+            with result.item(f"staging {folder.name}"):
+                if not result.dry_run:
+                    store.discard_folder(folder.name)
+                result.bytes_freed += folder.bytes_on_disk
 
 
 def _orphans(folders: list[StagingFolder]) -> list[StagingFolder]:
@@ -165,4 +182,5 @@ def _remove_abandoned_content(result: Sweep) -> None:
         result.removed_content += 1
         result.say(f"abandoned content {stored.sha256}")
         if not result.dry_run:
-            remove_content(stored)
+            with result.item(f"content {stored.sha256}"):
+                remove_content(stored)

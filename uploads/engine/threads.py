@@ -36,9 +36,9 @@ class _Threads:
         self._jobs.put(job)
         with self._lock:
             while self._started < conf.current().background_threads:
-                self._started += 1
                 name = f"uploads-background-{self._started}"
                 threading.Thread(target=self._work, name=name, daemon=True).start()
+                self._started += 1
 
     def _work(self) -> None:
         while True:

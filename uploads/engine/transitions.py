@@ -55,7 +55,7 @@ def move(
     now = timezone.now()
     return bool(
         FileSession.objects.filter(pk=session_id, status=source, **(only_if or {})).update(
-            status=target, updated_at=now, **changes
+            **{"status": target, "updated_at": now, **changes}
         )
     )
 
@@ -64,14 +64,26 @@ def expire_if_due(session: FileSession) -> FileSession:
     """The session, moved to expired when its time is over. Changes `session` in place."""
     now = timezone.now()
     if session.status == SessionStatus.ACTIVE and session.expires_at <= now:
-        move(
+        expired = move(
             session.pk,
             SessionStatus.ACTIVE,
             SessionStatus.EXPIRED,
             only_if={"expires_at__lte": now},
+            # That its time is over is no news of it: cleanup still counts from the last chunk.
+            updated_at=session.updated_at,
         )
-        session.refresh_from_db()
+        if expired:
+            session.status = SessionStatus.EXPIRED
     return session
+
+
+def declare(session_id: UUID, sha256: str) -> bool:
+    """Set the hash of an open session that has none yet; whether it was set.
+
+    Raises IntegrityError when another open session of its owner declares the same content. A
+    verifier at work looks at the declared hash once more when it completes the session.
+    """
+    return bool(FileSession.objects.filter(pk=session_id, sha256="").open().update(sha256=sha256))
 
 
 def touch(session: FileSession) -> None:

@@ -20,6 +20,10 @@ MAX_JSON_BYTES = 64 * 1024
 #: How much of an unread body is taken in before a refusal, so that the client reads the answer
 #: instead of an error on its own send.
 MAX_DRAIN_BYTES = 8 * MIB
+#: Threads that may be kept by clients that were refused and send on, or stall.
+MAX_DRAINS = 8
+
+_drains = threading.BoundedSemaphore(MAX_DRAINS)
 
 
 @cache
@@ -59,9 +63,8 @@ def content_length(request: HttpRequest) -> int:
 
 
 def drain_unread(request: HttpRequest) -> None:
-    """Take in what the client is still sending, within bounds and only if a slot is free."""
-    slots = _reader_slots()
-    if not slots.acquire(blocking=False):
+    """Take in what a refused client is still sending, within bounds of bytes and of threads."""
+    if not _drains.acquire(blocking=False):
         return
     try:
         # A body of unknown length (chunked) is one that Django takes for empty.
@@ -72,7 +75,7 @@ def drain_unread(request: HttpRequest) -> None:
     except (OSError, UnreadablePostError):
         pass  # The client has gone: there is nobody to answer.
     finally:
-        slots.release()
+        _drains.release()
 
 
 def read_json(request: HttpRequest) -> dict[str, Any]:

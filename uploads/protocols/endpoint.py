@@ -6,7 +6,8 @@ from functools import wraps
 from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import OperationalError, transaction
+from django.core.exceptions import SuspiciousOperation
+from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
@@ -35,6 +36,8 @@ def endpoint(*methods: str) -> Callable[[View[P]], Callable[..., HttpResponseBas
         @transaction.non_atomic_requests
         @wraps(view)
         def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            # Not what the client names: some of Python's codecs are no encodings of text.
+            request.encoding = "utf-8"
             try:
                 _check_method(request, methods)
                 response = view(request, authenticate(request), *args, **kwargs)
@@ -42,8 +45,10 @@ def endpoint(*methods: str) -> Callable[[View[P]], Callable[..., HttpResponseBas
                 return _refused(request, error)
             except UnreadablePostError:
                 return _refused(request, InvalidRequest("The connection ended inside the body."))
-            except OperationalError:
-                # The database is busy, or away: transient, and nothing was committed.
+            except SuspiciousOperation as error:
+                return _refused(request, InvalidRequest(f"The request is refused: {error}"))
+            except (OperationalError, InterfaceError):
+                # The database is busy, or away: transient.
                 logger.warning("%s %s: database", request.method, request.path, exc_info=True)
                 return _refused(request, _database_busy())
             response["Cache-Control"] = "no-store"

@@ -3,12 +3,12 @@
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest
-from django.http.multipartparser import MultiPartParserError
+from django.http.multipartparser import MultiPartParser, MultiPartParserError
 
 from uploads.core.bodies import READ_SIZE
 from uploads.core.digests import Digest, parse_sha256_hex
 from uploads.engine.receiving import IncomingChunk, Receipt, incoming_chunk
-from uploads.errors import InvalidRequest, TooLarge
+from uploads.errors import InvalidRequest, LengthMismatch, TooLarge
 from uploads.models import FileSession
 
 from .bodies import content_length
@@ -40,32 +40,61 @@ class _IntoEngine(FileUploadHandler):
         pass
 
 
+class _Counted:
+    """The body as the parser reads it (only `read` is used); a cut one reads as a plain end."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+        self.count = 0
+
+    def read(self, size: int) -> bytes:
+        piece = self._request.read(size)
+        self.count += len(piece)
+        return piece
+
+
 def receive(request: HttpRequest, session: FileSession, index: int) -> Receipt:
     """Take chunk `index`, which `check_chunk` has passed, from the form in the body.
 
     Raises what the engine raises, and InvalidRequest or TooLarge for a form that is no such form.
     """
+    length = content_length(request)
     limit = session.plan.length(index) + MAX_OVERHEAD_BYTES
-    if content_length(request) > limit:
+    if length > limit:
         raise TooLarge(f"The form around this chunk may have {limit} bytes.", limit=limit)
     # The digest may come after the file, so it is computed in any case.
     with incoming_chunk(session, index, {"sha-256"}) as chunk:
         handler = _IntoEngine(chunk)
-        declared = _parse(request, handler)
+        body = _Counted(request)
+        text = _parse(request, body, handler)
+        if body.count < length:
+            # A field after the file may be lost, and with it the digest to check.
+            raise LengthMismatch(
+                f"The form ended after {body.count} of {length} bytes. Nothing was changed: send "
+                "it again, whole.",
+                expected=length,
+                actual=body.count,
+            )
         if not handler.files:
             raise InvalidRequest(f"The form has no file field `{FILE_FIELD}`.")
-        return chunk.commit(declared)
+        return chunk.commit(_digests(text))
 
 
-def _parse(request: HttpRequest, handler: FileUploadHandler) -> list[Digest]:
-    request.upload_handlers = [handler]
+def _parse(request: HttpRequest, body: _Counted, handler: FileUploadHandler) -> str:
+    """Send the file through `handler`; the field `sha256`, or an empty string."""
     try:
-        text = request.POST.get("sha256", "")
+        # Django's own parser, but not through request.POST: nothing is kept, all is counted.
+        parser = MultiPartParser(request.META, body, [handler], "utf-8")  # type: ignore[arg-type]
+        fields, _ = parser.parse()
     except (MultiPartParserError, SuspiciousOperation) as error:
         raise InvalidRequest("The multipart form could not be read.") from error
-    if not text:
+    return str(fields.get("sha256", ""))
+
+
+def _digests(sha256: str) -> list[Digest]:
+    if not sha256:
         return []
     try:
-        return [Digest("sha-256", bytes.fromhex(parse_sha256_hex(text)))]
+        return [Digest("sha-256", bytes.fromhex(parse_sha256_hex(sha256)))]
     except ValueError as reason:
         raise InvalidRequest(f"`sha256` is refused: {reason}.", field="sha256") from reason

@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import reverse
 
@@ -110,7 +109,7 @@ def content(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> H
 
 
 @endpoint("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-def unknown(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
+def unknown(request: HttpRequest, user: AbstractBaseUser, *_: str) -> HttpResponseBase:
     raise NotFound(
         "No address of this API looks like that. Ids are UUIDs and chunk indices whole numbers "
         "from 0; use the `urls` that the handshake answered."
@@ -170,21 +169,14 @@ def _list(request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
         sessions = sessions.filter(status=state)
     before = request.GET.get("before", "")
     if before:
-        sessions = sessions.older_than(_own_session(user, before))
+        last = FileSession.objects.owned_by(user).by_text(before)
+        if last is None:
+            raise InvalidRequest("`before` is the id of one of your uploads, as in `next`.")
+        sessions = sessions.older_than(last)
     page_size = conf.current().page_size
     page = list(sessions[: page_size + 1])
     following = _next_page(request, page[page_size - 1]) if len(page) > page_size else None
     return JsonResponse({"results": [_summary(s) for s in page[:page_size]], "next": following})
-
-
-def _own_session(user: AbstractBaseUser, text: str) -> FileSession:
-    try:
-        found = FileSession.objects.owned_by(user).filter(pk=text).first()
-    except ValidationError:
-        found = None
-    if found is None:
-        raise InvalidRequest("`before` is the id of one of your uploads, as in `next`.")
-    return found
 
 
 def _next_page(request: HttpRequest, last: FileSession) -> str:
@@ -210,8 +202,8 @@ def _receive_form(request: HttpRequest, session: FileSession, index: int) -> rec
 
 
 def _declared_digests(request: HttpRequest) -> list[Digest]:
-    header = request.headers.get("Content-Digest", "")
-    if not header:
+    header = request.headers.get("Content-Digest")
+    if header is None:
         return []
     try:
         return parse_content_digest(header)

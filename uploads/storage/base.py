@@ -50,6 +50,9 @@ class StagedFile(Protocol):
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill `buffer` from `offset`; return how many bytes there were."""
 
+    def set_size(self, size: int) -> None:
+        """Cut off what is beyond `size`, or fill up to it with zeros."""
+
     def sync(self) -> None:
         """Return when the bytes are on the disk."""
 
@@ -91,7 +94,7 @@ class Store(Protocol):
     def adopt(self, session_id: UUID, sha256: str, content_id: UUID) -> None:
         """Move the staged file, synced before, to content, and sync the folders.
 
-        Raises StagingMissing.
+        Moves nothing if it was moved already. Raises StagingMissing when it is in neither place.
         """
 
     def open_adopted(self, sha256: str, content_id: UUID) -> AbstractContextManager[StagedFile]:

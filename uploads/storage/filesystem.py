@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -60,12 +60,17 @@ def _sync_folder(path: Path) -> None:
 
 
 def _rename_into_folder(source: Path, target: Path) -> None:
-    """Rename, making the folder as often as a concurrent `delete` takes it away empty."""
+    """Rename, making the folder as often as a concurrent `delete` takes it away empty.
+
+    A target that is there already is the file itself, moved before a crash.
+    """
     while True:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             source.rename(target)
         except FileNotFoundError as error:
+            if target.exists():
+                return
             if not source.exists():
                 raise StagingMissing(source.parent.name) from error
         else:
@@ -74,11 +79,12 @@ def _rename_into_folder(source: Path, target: Path) -> None:
 
 def _remove_folder(folder: Path) -> None:
     """Remove a folder whose files may vanish meanwhile, because their owners end."""
-    for entry in os.scandir(folder):
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
-        else:
-            Path(entry.path).unlink(missing_ok=True)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                Path(entry.path).unlink(missing_ok=True)
     try:
         folder.rmdir()
     except OSError as error:
@@ -90,11 +96,24 @@ def _remove_folder(folder: Path) -> None:
 def _bytes_on_disk(folder: Path) -> int:
     """Bytes that the files of `folder` take, holes not counted."""
     total = 0
-    with contextlib.suppress(FileNotFoundError):
-        for entry in os.scandir(folder):
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
             with contextlib.suppress(FileNotFoundError):
                 total += entry.stat(follow_symlinks=False).st_blocks * 512
     return total
+
+
+def _staging_folder(entry: os.DirEntry[str]) -> StagingFolder:
+    touched = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC)
+    return StagingFolder(entry.name, touched, _bytes_on_disk(Path(entry.path)))
+
+
+def _is_touched_since(entry: os.DirEntry[str], moment: float) -> bool:
+    """Whether this is a body's file that has been touched since `moment`, in POSIX seconds."""
+    try:
+        return entry.name.startswith(_INCOMING) and entry.stat().st_mtime > moment
+    except FileNotFoundError:
+        return False
 
 
 class FilesystemIncoming:
@@ -148,7 +167,9 @@ class FilesystemStagedFile:
 
     @contextmanager
     def locked(self, offset: int, length: int) -> Iterator[None]:
-        with locked(self._fd, offset, length):
+        with ExitStack() as stack:
+            with _translated():
+                stack.enter_context(locked(self._fd, offset, length))
             yield
 
     def write_at(self, offset: int, data: memoryview) -> None:
@@ -160,6 +181,10 @@ class FilesystemStagedFile:
     def read_into(self, offset: int, buffer: memoryview) -> int:
         with _translated():
             return os.preadv(self._fd, [buffer], offset)
+
+    def set_size(self, size: int) -> None:
+        with _translated():
+            os.ftruncate(self._fd, size)
 
     def sync(self) -> None:
         with _translated():
@@ -211,11 +236,11 @@ class FilesystemStore:
 
     def is_receiving(self, session_id: UUID) -> bool:
         newest = time.time() - RECEIVING_SECONDS
-        with contextlib.suppress(FileNotFoundError):
-            for entry in os.scandir(self._folder(session_id)):
-                with contextlib.suppress(FileNotFoundError):
-                    if entry.name.startswith(_INCOMING) and entry.stat().st_mtime > newest:
-                        return True
+        with (
+            contextlib.suppress(FileNotFoundError),
+            os.scandir(self._folder(session_id)) as entries,
+        ):
+            return any(_is_touched_since(entry, newest) for entry in entries)
         return False
 
     def bytes_staged(self, session_id: UUID) -> int:
@@ -227,18 +252,18 @@ class FilesystemStore:
     def staging_folders(self) -> Iterator[StagingFolder]:
         if not self._staging.is_dir():
             return
-        for entry in os.scandir(self._staging):
-            if not entry.is_dir(follow_symlinks=False):
-                continue
-            with contextlib.suppress(FileNotFoundError):
-                touched = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC)
-                yield StagingFolder(entry.name, touched, _bytes_on_disk(Path(entry.path)))
+        with os.scandir(self._staging) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    if entry.is_dir(follow_symlinks=False):
+                        yield _staging_folder(entry)
 
     def discard_folder(self, name: str) -> int:
         folder = self._staging / name
-        freed = _bytes_on_disk(folder)
-        with _translated(), contextlib.suppress(FileNotFoundError):
-            _remove_folder(folder)
+        with _translated():
+            freed = _bytes_on_disk(folder)
+            with contextlib.suppress(FileNotFoundError):
+                _remove_folder(folder)
         return freed
 
     def adopt(self, session_id: UUID, sha256: str, content_id: UUID) -> None:
@@ -246,8 +271,11 @@ class FilesystemStore:
         source = self._folder(session_id) / "data"
         with _translated():
             _rename_into_folder(source, target)
-            for folder in (target.parent, self._content, source.parent):
+            for folder in (target.parent, self._content, self._root):
                 _sync_folder(folder)
+            # A crash before this leaves at worst a second name, in staging, for the same bytes.
+            with contextlib.suppress(FileNotFoundError):
+                _sync_folder(source.parent)
 
     def read(self, sha256: str, content_id: UUID) -> BinaryIO:
         return self._path(sha256, content_id).open("rb")

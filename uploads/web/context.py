@@ -4,10 +4,8 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
@@ -125,15 +123,16 @@ def _url(name: str, session: FileSession) -> str:
 
 
 def _page(user: AbstractBaseUser, before: str, after: str) -> Page:
-    listed = FileSession.objects.owned_by(user).exclude(status=SessionStatus.CANCELLED)
+    own = FileSession.objects.owned_by(user)
+    listed = own.exclude(status=SessionStatus.CANCELLED)
     size = conf.current().page_size
-    if cursor := _cursor(user, after):
-        newer = list(listed.filter(_newer_than(cursor)).order_by("created_at", "id")[: size + 1])
+    if cursor := own.by_text(after):
+        newer = list(listed.newer_than(cursor).order_by("created_at", "id")[: size + 1])
         # Fewer than a page precede it: then the first page, full, is what was meant.
         if len(newer) > size:
             sessions = newer[size - 1 :: -1]
             return Page(sessions, _query(after=cursor), _query(after=sessions[0]), _older(sessions))
-    elif cursor := _cursor(user, before):
+    elif cursor := own.by_text(before):
         sessions, more = _newest(listed.older_than(cursor), size)
         if sessions:
             newer_query = _query(after=sessions[0])
@@ -148,20 +147,6 @@ def _newest(sessions: FileSessionQuerySet, size: int) -> tuple[list[FileSession]
     """The first page of `sessions`, and whether there are more."""
     found = list(sessions.order_by("-created_at", "-id")[: size + 1])
     return found[:size], len(found) > size
-
-
-def _newer_than(session: FileSession) -> Q:
-    return Q(created_at__gt=session.created_at) | Q(
-        created_at=session.created_at, id__gt=session.pk
-    )
-
-
-def _cursor(user: AbstractBaseUser, text: str) -> FileSession | None:
-    try:
-        session_id = UUID(text)
-    except ValueError:
-        return None
-    return FileSession.objects.owned_by(user).filter(pk=session_id).first()
 
 
 def _older(sessions: list[FileSession]) -> str:

@@ -46,6 +46,7 @@ def _table(result: Sweep) -> list[str]:
         ("stuck verifications ended", result.recovered),
         ("orphaned staging folders", result.orphaned_folders),
         ("abandoned content", result.removed_content),
+        ("refused by the disk", result.refused),
         ("bytes freed", result.bytes_freed),
     ]
     width = max(len(name) for name, _ in rows)

@@ -4,6 +4,7 @@ import os
 import secrets
 import socket
 from argparse import ArgumentParser
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -21,8 +22,10 @@ from uploads import conf
 from uploads.worker import load_application
 
 FIRST_USER = "admin"
-#: Threads beyond those that may wait for bodies: pages and refusals always find one.
-SPARE_THREADS = 16
+#: Threads beyond those that may wait for the bodies of chunks, for pages, downloads and refusals.
+SPARE_THREADS = 64
+#: How long requests under way may take to end when the server is told to stop.
+SHUTDOWN_SECONDS = 10
 _ALL_ADDRESSES = {"0.0.0.0", "::"}  # noqa: S104 (only compared with)
 
 
@@ -88,15 +91,30 @@ class Command(BaseCommand):
             port=port,
             interface=Interfaces.WSGI,
             workers=workers,
+            # A worker that dies is replaced; one kept from ending by a stalled client is killed.
+            respawn_failed_workers=True,
+            workers_kill_timeout=SHUTDOWN_SECONDS,
             blocking_threads=conf.current().max_readers + SPARE_THREADS,
             log_level=LogLevels.error,
             websockets=False,
         )
         shown = f"[{host}]" if ":" in host else host
         self._allow_host(host, shown)
+        _check_free(host, port)
         self.stdout.write(f"Holdfast serves http://{shown}:{port} (Ctrl-C ends it).")
         self.stdout.flush()
         try:
-            server.serve(target_loader=load_application)
+            server.serve(target_loader=partial(load_application, server_pid=os.getpid()))
         except ConfigurationError as error:
             raise CommandError("granian refused its configuration, see above.") from error
+
+
+def _check_free(host: str, port: int) -> None:
+    """granian shares its port with whoever binds it too; two servers would take turns."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CommandError(f"Cannot serve at {host} port {port}: {error.strerror}.") from error

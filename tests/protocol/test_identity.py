@@ -1,0 +1,134 @@
+"""Who may do what: cookies need their CSRF token, personal tokens do not; others see nothing."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import URLPattern
+from django.utils import timezone
+
+from tests.support.bodies import content_digest
+from uploads.engine.tokens import PREFIX, find_owner, issue_token
+from uploads.models import AccessToken
+from uploads.urls import urlpatterns
+
+from .conftest import CHUNKS, Begin, refused
+
+URL = "/api/v1/uploads/handshake"
+FIELDS = {"filename": "f", "size": 10}
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_a_cookie_needs_its_csrf_token(alice: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(alice)
+    assert refused(client.post(URL, FIELDS, "application/json"), 403, "csrf_failed")
+    token = "a" * 32
+    client.cookies["csrftoken"] = token
+    wrong = client.post(URL, FIELDS, "application/json", headers={"X-CSRFToken": "b" * 32})
+    assert refused(wrong, 403, "csrf_failed")
+    right = client.post(URL, FIELDS, "application/json", headers={"X-CSRFToken": token})
+    assert right.status_code == 201
+
+
+def test_a_personal_token_needs_none(alice_token: str) -> None:
+    client = Client(enforce_csrf_checks=True)
+    response = client.post(URL, FIELDS, "application/json", headers=bearer(alice_token))
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer nonsense", "Bearer", "Bearer ", "Basic YTpi", "x", "Bearer \xff", "Bearer  "]
+)
+def test_a_wrong_token_is_401_even_with_a_cookie(alice_client: Client, header: str) -> None:
+    response = alice_client.get("/api/v1/uploads", headers={"Authorization": header})
+    assert refused(response, 401, "not_authenticated")
+
+
+def test_only_the_hash_of_a_token_is_stored(alice: User, alice_token: str) -> None:
+    row = AccessToken.objects.get()
+    assert alice_token.startswith(PREFIX)
+    assert alice_token not in map(str, vars(row).values())
+    assert find_owner(alice_token) == alice
+
+
+def test_expired_revoked_and_inactive_tokens_are_nobody_s(alice: User) -> None:
+    expired, revoked, inactive = (issue_token(alice, n, timedelta(hours=1)) for n in "abc")
+    past = timezone.now() - timedelta(seconds=1)
+    AccessToken.objects.filter(name="a").update(
+        created_at=past - timedelta(days=1), expires_at=past
+    )
+    AccessToken.objects.filter(name="b").update(revoked_at=past)
+    assert [find_owner(expired), find_owner(revoked)] == [None, None]
+    assert find_owner(inactive) == alice
+    User.objects.update(is_active=False)
+    assert find_owner(inactive) is None
+
+
+#: Every URL: name -> (method, owner, other user, anonymous). 302 is the way to the sign-in page.
+ACCESS = {
+    "dashboard": ("GET", 200, 200, 302),
+    "sessions": ("GET", 200, 200, 401),
+    "handshake": ("GET", 200, 200, 401),
+    "session": ("GET", 200, 404, 401),
+    "session-handshake": ("GET", 200, 404, 401),
+    "chunk": ("PUT", 200, 404, 401),
+    "complete": ("POST", 409, 404, 401),
+    "content": ("GET", 409, 404, 401),
+    None: ("GET", 404, 404, 401),
+}
+
+
+def _path(name: str | None, session: dict[str, Any]) -> str:
+    own: str = session["urls"]["self"]
+    paths: dict[str | None, str] = {
+        "dashboard": "/",
+        "sessions": "/api/v1/uploads",
+        "handshake": URL,
+        "session": own,
+        "session-handshake": f"{own}/handshake",
+        "chunk": f"{own}/chunks/0",
+        "complete": f"{own}/complete",
+        "content": f"{own}/content",
+        None: "/api/v1/nothing",
+    }
+    return paths[name]
+
+
+def test_p9_no_url_is_without_a_rule() -> None:
+    assert all(isinstance(pattern, URLPattern) for pattern in urlpatterns)
+    assert {pattern.name for pattern in urlpatterns} == set(ACCESS)
+
+
+@pytest.mark.parametrize("who", ["owner", "other", "anonymous"])
+@pytest.mark.parametrize("name", list(ACCESS))
+def test_p9_b6_access(
+    alice_client: Client, bob_client: Client, begin: Begin, name: str | None, who: str
+) -> None:
+    session = begin()
+    client = {"owner": alice_client, "other": bob_client, "anonymous": Client()}[who]
+    method, *statuses = ACCESS[name]
+    expected = statuses[["owner", "other", "anonymous"].index(who)]
+    body = CHUNKS[0] if method == "PUT" else b""
+    headers = {"Content-Digest": content_digest(body)} if body else {}
+    response = client.generic(method, _path(name, session), body, headers=headers)
+    assert response.status_code == expected
+
+
+def test_p9_another_user_s_upload_looks_like_none_at_all(
+    alice_client: Client, bob_client: Client, begin: Begin
+) -> None:
+    theirs = begin()["urls"]["self"]
+    unknown = f"/api/v1/uploads/{uuid4()}"
+    for method in ("get", "delete"):
+        answers = [getattr(bob_client, method)(path) for path in (theirs, unknown)]
+        assert answers[0].status_code == answers[1].status_code == 404
+        assert answers[0].json() == answers[1].json()
+    assert bob_client.get("/api/v1/uploads").json()["results"] == []
+    assert alice_client.get(theirs).json()["state"] == "active"
