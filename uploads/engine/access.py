@@ -14,12 +14,7 @@ _NO_SUCH_UPLOAD = "You have no upload with this id. Check the address, or begin 
 
 def get_session(owner: AbstractBaseUser, session_id: UUID) -> FileSession:
     """The owner's session, in whatever state. Raises SessionNotFound, also for others' (P9)."""
-    session = (
-        FileSession.objects.owned_by(owner)
-        .select_related("stored_file")
-        .filter(pk=session_id)
-        .first()
-    )
+    session = FileSession.objects.owned_by(owner).filter(pk=session_id).first()
     if session is None:
         raise SessionNotFound(_NO_SUCH_UPLOAD)
     return expire_if_due(session)
@@ -36,7 +31,7 @@ def get_present_session(owner: AbstractBaseUser, session_id: UUID) -> FileSessio
 
 def reread(session: FileSession) -> FileSession:
     """The session as it is now. Raises SessionNotFound when it was deleted meanwhile."""
-    current = FileSession.objects.select_related("stored_file").filter(pk=session.pk).first()
+    current = FileSession.objects.filter(pk=session.pk).first()
     if current is None:
         raise SessionNotFound(_NO_SUCH_UPLOAD)
     return expire_if_due(current)

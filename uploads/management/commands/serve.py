@@ -19,6 +19,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from uploads import conf
+from uploads.management.static_files import collect_if_changed
 from uploads.worker import load_application
 
 FIRST_USER = "admin"
@@ -52,7 +53,7 @@ class Command(BaseCommand):
     def _prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         if not settings.DEBUG:
-            call_command("collectstatic", verbosity=0, interactive=False)
+            collect_if_changed()
         self._make_first_account()
 
     def _check_migrated(self) -> None:
