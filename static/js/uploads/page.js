@@ -113,9 +113,12 @@ class Dashboard {
 
   #listenToInputs() {
     const choose = input("choose-files");
-    choose.addEventListener("change", () => {
+    const addChosen = () => {
       for (const file of chosen(choose)) this.#add(file);
-    });
+    };
+    choose.addEventListener("change", addChosen);
+    // On a slow link a person may have chosen before this module was there.
+    addChosen();
     const resume = input("resume-file");
     resume.addEventListener("change", () => {
       const [file] = chosen(resume);

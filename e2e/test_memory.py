@@ -1,0 +1,83 @@
+"""A file far larger than anything that the page may keep of it."""
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.support.client import NativeClient
+from tests.support.waiting import wait_until
+from uploads.core.plan import MIB
+
+from .support import CHUNK, Dashboard, sha256_of, status
+
+pytestmark = pytest.mark.browser
+
+SIZE = 1024 * MIB
+#: Of the script's objects; a seventeenth of the file.
+MOST_HEAP = 60 * MIB
+#: Of all the browser's processes together: buffers that await collection, a number that has
+#: nothing to do with the file's size. Whoever kept what is read would need all of the file.
+MOST_MEMORY = SIZE // 4
+
+
+@pytest.fixture
+def huge(folder: Path) -> Path:
+    """Sparse, but no chunk like another."""
+    path = folder / "survey.tar"
+    with path.open("wb") as file:
+        for start in range(0, SIZE, CHUNK):
+            file.seek(start)
+            file.write(os.urandom(4096))
+        file.truncate(SIZE)
+    return path
+
+
+class Scales:
+    """Weighs the page's script, and the whole browser around it."""
+
+    def __init__(self, browser: Browser, page: Page) -> None:
+        self._browser = browser.new_browser_cdp_session()
+        self._page = page.context.new_cdp_session(page)
+        self._page.send("Performance.enable")
+
+    def heap(self) -> int:
+        metrics = self._page.send("Performance.getMetrics")["metrics"]
+        (used,) = [entry["value"] for entry in metrics if entry["name"] == "JSHeapUsedSize"]
+        return int(used)
+
+    def memory(self) -> int:
+        """Bytes, without the pages of files that the kernel caches."""
+        processes = self._browser.send("SystemInfo.getProcessInfo")["processInfo"]
+        return sum(_own_memory(process["id"]) for process in processes)
+
+
+def _own_memory(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    own = [line for line in lines if line.startswith(("RssAnon:", "RssShmem:"))]
+    return sum(int(line.split()[1]) * 1024 for line in own)
+
+
+def test_memory_stays_level_in_the_page_too(
+    browser: Browser, dashboard: Dashboard, client: NativeClient, huge: Path
+) -> None:
+    page = dashboard.page
+    scales = Scales(browser, page)
+    heap, memory = [scales.heap()], [scales.memory()]
+    dashboard.choose(huge)
+    done = dashboard.row(huge.name).place.and_(page.locator("[data-state=completed]"))
+
+    def weighed_until_done() -> bool:
+        heap.append(scales.heap())
+        memory.append(scales.memory())
+        return done.count() == 1
+
+    wait_until(weighed_until_done, timeout=200, what="the upload to complete")
+    assert max(heap) - heap[0] < MOST_HEAP
+    assert max(memory) - memory[0] < MOST_MEMORY
+    row = dashboard.row(huge.name)
+    assert status(client, row.session_id)["sha256"] == sha256_of(huge)
