@@ -15,6 +15,7 @@ from uploads.core.plan import MAX_CHUNK_SIZE, MIB, MIN_CHUNK_SIZE
     ("given", "named"),
     [
         ({}, "ROOT"),
+        ({"ROOT": None}, "ROOT"),
         ({"ROOT": "x", "CHUNKSIZE": 1}, "CHUNKSIZE"),
         ({"ROOT": "x", "CHUNK_SIZE": MIN_CHUNK_SIZE - 1}, "CHUNK_SIZE"),
         ({"ROOT": "x", "CHUNK_SIZE": MAX_CHUNK_SIZE + 1}, "CHUNK_SIZE"),

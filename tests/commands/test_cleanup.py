@@ -14,7 +14,9 @@ from django.utils import timezone
 
 from tests.support.sessions import begin, staging_of
 from uploads.engine import sweeping
+from uploads.errors import StorageUnavailable
 from uploads.models import FileSession, SessionStatus
+from uploads.storage.filesystem import FilesystemStore
 
 DATA = bytes(250)
 
@@ -120,3 +122,24 @@ def test_more_sessions_than_a_batch(alice: User, monkeypatch: pytest.MonkeyPatch
 def test_impossible_hours_are_refused(db: None, hours: str) -> None:
     with pytest.raises(CommandError, match="--hours"):
         cleanup("--hours", hours)
+
+
+def test_a_session_that_is_receiving_is_spared(alice: User) -> None:
+    session = old_session(alice, 100)
+    (staging_of(session) / "incoming-x").touch()
+    output = cleanup()
+    assert left() == {session.pk}
+    assert count(output, "sessions spared") == 1
+
+
+def test_p7_what_the_disk_refuses_is_counted(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = old_session(alice, 49)
+
+    def refuse(*_: object) -> int:
+        raise StorageUnavailable("away")
+
+    assert count(cleanup("--dry-run"), "refused by the disk") == 0
+    monkeypatch.setattr(FilesystemStore, "discard", refuse)
+    output = cleanup("--verbose")
+    assert count(output, "refused by the disk") == 1
+    assert f"refused staging {session.pk}" in output

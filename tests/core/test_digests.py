@@ -28,6 +28,11 @@ BLAKE_DIGEST = Digest("blake3", b"b" * 32)
         ("md5=:1B2M2Y8AsgTpgAmY7PhCfg==:", []),
         ("unixsum=30637", []),
         ("crc32c", []),
+        # A comma inside a quoted string separates nothing.
+        ('x="a,b"', []),
+        (f'x="a, b=c", sha-256=:{SHA}:', [SHA_DIGEST]),
+        (f'x="sha-256=:{BLAKE}:, y", sha-256=:{SHA}:', [SHA_DIGEST]),
+        (f'x="a\\"b,", sha-256=:{SHA}:, y="c,d"', [SHA_DIGEST]),
         # RFC 8941, section 3.2: the last of two members of one name counts.
         (f"sha-256=:{BLAKE}:, sha-256=:{SHA}:", [SHA_DIGEST]),
     ],
@@ -56,6 +61,10 @@ def test_digests_that_are_understood(header: str, expected: list[Digest]) -> Non
         f"=:{SHA}:",
         "%%%",
         "",
+        " ",
+        f'sha-256=":{SHA}:"',
+        'x="a,b',
+        'x="a"b',
     ],
 )
 def test_a_malformed_header_is_refused_not_ignored(header: str) -> None:

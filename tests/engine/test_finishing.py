@@ -1,6 +1,8 @@
 """Finishing: verified, adopted, and only then complete; taken up again after any crash."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
@@ -29,6 +31,7 @@ from uploads.engine.transitions import ALLOWED, move
 from uploads.errors import ChunksMissing, HashConflict, SessionGone, UploadError
 from uploads.models import FileSession, SessionStatus, StoredFile
 from uploads.signals import upload_completed
+from uploads.storage import StagedFile, get_store
 from uploads.storage.filesystem import FilesystemStore
 
 DATA = payload(350)
@@ -308,4 +311,65 @@ def test_a_full_disk_leaves_the_session_assembling(
             finish(assembling.pk)
     assert fresh(assembling).status == SessionStatus.ASSEMBLING
     finish(assembling.pk)
+    assert content_of(fresh(assembling)) == DATA
+
+
+def _other_verifier_crashes(session_id: UUID) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            finishing, "_commit_completion", lambda _, __, pending: crash() if pending else None
+        )
+        with pytest.raises(Crash):
+            finish(session_id)
+
+
+@pytest.mark.parametrize("other", [_other_verifier_crashes, finish], ids=["crashes", "completes"])
+def test_p1_p7_a_verifier_that_looked_before_another_renamed_loses_nothing(
+    assembling: FileSession, monkeypatch: pytest.MonkeyPatch, other: Callable[[UUID], None]
+) -> None:
+    """The staged file was there at its look and is content at its open: that is no loss."""
+    whole = FilesystemStore.open
+
+    def opened(self: FilesystemStore, session_id: UUID) -> AbstractContextManager[StagedFile]:
+        monkeypatch.setattr(FilesystemStore, "open", whole)
+        other(session_id)
+        return whole(self, session_id)
+
+    monkeypatch.setattr(FilesystemStore, "open", opened)
+    finish(assembling.pk)
+    assert fresh(assembling).status == SessionStatus.COMPLETED, fresh(assembling).error
+    assert content_of(fresh(assembling)) == DATA
+    assert [row.state for row in StoredFile.objects.all()] == ["live"]
+    assert len(content_files()) == 1
+
+
+def test_bytes_lost_from_staging_fail_the_session_saying_so(assembling: FileSession) -> None:
+    get_store().discard(assembling.pk)
+    finish(assembling.pk)
+    failed = fresh(assembling)
+    assert failed.status == SessionStatus.FAILED
+    assert "missing on the server" in failed.error
+    assert not StoredFile.objects.exists()
+
+
+def test_bytes_lost_after_the_rename_fail_the_session_and_leave_no_row(
+    assembling: FileSession,
+) -> None:
+    _other_verifier_crashes(assembling.pk)
+    [path] = content_files()
+    path.unlink()
+    finish(assembling.pk)
+    failed = fresh(assembling)
+    assert failed.status == SessionStatus.FAILED
+    assert "missing on the server" in failed.error
+    assert not StoredFile.objects.exists()
+
+
+def test_p1_bytes_beyond_the_declared_size_are_never_part_of_the_content(
+    assembling: FileSession,
+) -> None:
+    with (staging_of(assembling) / "data").open("ab") as file:
+        file.write(b"extra")
+    finish(assembling.pk)
+    assert fresh(assembling).status == SessionStatus.COMPLETED
     assert content_of(fresh(assembling)) == DATA

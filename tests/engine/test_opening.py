@@ -26,8 +26,9 @@ from tests.support.threads import at_once
 from uploads.core.plan import MIB, MIN_CHUNK_SIZE
 from uploads.engine.opening import Offer, Outcome, open_session
 from uploads.engine.removing import remove
-from uploads.errors import DigestMismatch, StorageFull, TooLarge
+from uploads.errors import DigestMismatch, StorageFull, StorageUnavailable, TooLarge
 from uploads.models import FileSession, SessionStatus
+from uploads.storage.filesystem import FilesystemStore
 
 DATA = payload(350)
 OTHER = payload(350, seed=1)
@@ -242,3 +243,31 @@ def test_a_session_without_its_staging_never_appears(
     with pytest.raises(KeyboardInterrupt):
         handshake(alice, DATA)
     assert not FileSession.objects.exists()
+
+
+def test_a_refused_handshake_takes_no_key_from_an_older_session(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no room for the new file, so the old one must stay resumable by its key."""
+    first = begin(alice, DATA, resume_key="key")
+    usage = namedtuple("usage", "total used free")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage(1000, 651, 349))
+        with pytest.raises(StorageFull):
+            handshake(alice, OTHER, resume_key="key")
+    assert handshake(alice, DATA, sha256="", resume_key="key") == (Outcome.RESUMED, first)
+
+
+def test_a_handshake_whose_staging_cannot_be_made_takes_no_key_either(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = begin(alice, DATA, resume_key="key")
+
+    def refuse(*_: object) -> None:
+        raise StorageUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FilesystemStore, "create", refuse)
+        with pytest.raises(StorageUnavailable):
+            handshake(alice, OTHER, resume_key="key")
+    assert handshake(alice, DATA, sha256="", resume_key="key") == (Outcome.RESUMED, first)

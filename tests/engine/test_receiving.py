@@ -6,9 +6,11 @@ import random
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from pytest_django import Settings
 
 from tests.support.bodies import (
     WAIT_SECONDS,
+    InterruptedSource,
     StalledSource,
     content_digest,
     cut,
@@ -284,3 +286,60 @@ def test_a_whole_upload_is_found_complete(alice: User) -> None:
     session = send_all(begin(alice, DATA), DATA)
     assert session.status == SessionStatus.COMPLETED
     assert content_of(session) == DATA
+
+
+def test_p6_the_slow_twin_of_the_last_chunk_is_a_duplicate_after_completion(
+    session: FileSession,
+) -> None:
+    """Its staging is gone by the time it ends, and its answer must not be a refusal."""
+    send(session, 0, CHUNKS[0])
+    send(session, 2, CHUNKS[2])
+
+    def other() -> None:
+        send(session, 3, CHUNKS[3])
+        run_tasks()
+
+    receipt = receive_chunk(fresh(session), 3, InterruptedSource(CHUNKS[3], other))
+    assert receipt.duplicate
+    assert receipt.session.status == SessionStatus.COMPLETED
+
+
+def test_p6_the_slow_twin_with_other_bytes_is_a_conflict_after_completion(
+    session: FileSession,
+) -> None:
+    send(session, 0, CHUNKS[0])
+    send(session, 2, CHUNKS[2])
+
+    def other() -> None:
+        send(session, 3, CHUNKS[3])
+        run_tasks()
+
+    with pytest.raises(ChunkConflict):
+        receive_chunk(fresh(session), 3, InterruptedSource(flipped(CHUNKS[3]), other))
+    assert content_of(fresh(session)) == DATA
+
+
+def test_p6_a_twin_whose_body_begins_after_completion_is_a_duplicate(session: FileSession) -> None:
+    """It looked at the session while its chunk was missing, and staging went before its body."""
+    send(session, 0, CHUNKS[0])
+    send(session, 2, CHUNKS[2])
+    seen = fresh(session)
+    send(session, 3, CHUNKS[3])
+    run_tasks()
+    receipt = receive_chunk(seen, 3, io.BytesIO(CHUNKS[3]))
+    assert receipt.duplicate
+    assert receipt.session.status == SessionStatus.COMPLETED
+    with pytest.raises(ChunkConflict):
+        receive_chunk(seen, 3, io.BytesIO(flipped(CHUNKS[3])))
+    with pytest.raises(LengthMismatch):
+        receive_chunk(seen, 3, io.BytesIO(CHUNKS[3][:-1]))
+    assert content_of(fresh(session)) == DATA
+
+
+def test_a_task_backend_that_runs_in_place_does_not_wait_for_the_chunk_s_own_lock(
+    alice: User, settings: Settings
+) -> None:
+    settings.TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
+    session = begin(alice, DATA)
+    Running(lambda: send_all(session, DATA)).result()
+    assert content_of(fresh(session)) == DATA

@@ -1,5 +1,6 @@
 """PUT and POST /api/v1/uploads/<id>/chunks/<index> (A3)."""
 
+import io
 from typing import Any
 
 import pytest
@@ -72,9 +73,11 @@ def test_a_right_digest_passes_and_a_wrong_one_is_422(
 
 def test_an_unknown_algorithm_is_ignored(begin: Begin, put: Put) -> None:
     assert put(begin(), 0, CHUNKS[0], Content_Digest="md5=:AAAA:").status_code == 200
+    quoted = 'x="a, sha-256=:AAAA:, b"'
+    assert put(begin(), 1, CHUNKS[1], Content_Digest=quoted).status_code == 200
 
 
-@pytest.mark.parametrize("header", ["sha-256=:x:", "%%%", "sha-256", "blake3=abc"])
+@pytest.mark.parametrize("header", ["", "sha-256=:x:", "%%%", "sha-256", "blake3=abc"])
 def test_a_malformed_digest_is_400(begin: Begin, put: Put, header: str) -> None:
     session = begin()
     assert refused(put(session, 0, CHUNKS[0], Content_Digest=header), 400, "invalid_request")
@@ -190,3 +193,64 @@ def test_a_form_with_another_file_field_is_400(alice_client: Client, begin: Begi
 def test_a_post_that_is_no_form_is_415(alice_client: Client, begin: Begin, kind: str) -> None:
     path = begin()["urls"]["chunk"].replace("{index}", "0")
     assert refused(alice_client.post(path, b"x", kind), 415, "unsupported_media_type")
+
+
+def _cut_form(at: bytes) -> tuple[bytes, bytes]:
+    """A form of chunk 0 and then its hash, wrong; and what of it is there before the last `at`."""
+    whole = (
+        b'--b\r\nContent-Disposition: form-data; name="chunk"; filename="f"\r\n\r\n'
+        + CHUNKS[0]
+        + b'\r\n--b\r\nContent-Disposition: form-data; name="sha256"\r\n\r\n'
+        + b"f" * 64
+        + b"\r\n--b--\r\n"
+    )
+    end = whole.rindex(at) if at else len(whole)
+    return whole, whole[:end]
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        b'\r\nContent-Disposition: form-data; name="sha256"',
+        b'; name="sha256"',
+        b"f" * 64,
+        b"f" * 10 + b"\r\n",
+        b"--b--",
+        b"\r\n",
+    ],
+    ids=["before the field", "in its head", "before its value", "in its value", "b", "end"],
+)
+def test_p2_a_form_cut_behind_its_file_changes_nothing(
+    alice_client: Client, begin: Begin, at: bytes
+) -> None:
+    """The lost field would have been the digest that refuses these bytes."""
+    session = begin()
+    whole, given = _cut_form(at)
+    assert len(CHUNKS[0]) < len(given) < len(whole)
+    path = session["urls"]["chunk"].replace("{index}", "0")
+    ended: dict[str, Any] = {
+        "wsgi.input": io.BytesIO(given),
+        "CONTENT_LENGTH": str(len(whole)),
+    }
+    response = alice_client.generic("POST", path, b"x", "multipart/form-data; boundary=b", **ended)
+    assert refused(response, 400, "length_mismatch")
+    assert missing(session) == [0, 1, 2]
+
+
+def test_a_whole_form_with_its_hash_behind_the_file_is_checked(
+    alice_client: Client, begin: Begin
+) -> None:
+    session = begin()
+    whole, _ = _cut_form(b"")
+    path = session["urls"]["chunk"].replace("{index}", "0")
+    response = alice_client.post(path, whole, "multipart/form-data; boundary=b")
+    assert refused(response, 422, "digest_mismatch")
+    assert missing(session) == [0, 1, 2]
+
+
+def test_p10_a_file_name_in_an_unknown_charset_is_400(alice_client: Client, begin: Begin) -> None:
+    path = begin()["urls"]["chunk"].replace("{index}", "0")
+    head = b"Content-Disposition: form-data; name=chunk; filename*=bogus''x"
+    body = b"--b\r\n" + head + b"\r\n\r\nabc\r\n--b--\r\n"
+    response = alice_client.post(path, body, "multipart/form-data; boundary=b")
+    assert refused(response, 400, "invalid_request")

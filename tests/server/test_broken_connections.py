@@ -10,6 +10,7 @@ from tests.support.bodies import cut, payload
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.waiting import wait_until
 from uploads.core.plan import MIB
 
 pytestmark = pytest.mark.server
@@ -73,3 +74,38 @@ def test_p5_a_client_that_stalls_holds_up_nobody(
         stalled.sendall(head.encode() + data[:1000])
         answer = client.put_chunk(session["id"], 0, data)
     assert (answer.status_code, answer.json()["duplicate"]) == (200, False)
+
+
+def test_p2_a_form_whose_connection_ends_behind_its_file_changes_nothing(
+    server: Server, token: str, client: NativeClient
+) -> None:
+    """What is lost is the field with the hash, which would have refused these bytes."""
+    data = payload(300_000, seed=20)
+    session = client.begin(data)
+    file = b'--b\r\nContent-Disposition: form-data; name="chunk"; filename="f"\r\n\r\n' + data
+    field = b'\r\nContent-Disposition: form-data; name="sha256"\r\n\r\n' + b"f" * 64
+    whole = file + b"\r\n--b" + field + b"\r\n--b--\r\n"
+    head = (
+        f"POST /api/v1/uploads/{session['id']}/chunks/0 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        f"Content-Length: {len(whole)}\r\n\r\n"
+    )
+    staging = server.data / "uploads" / "staging" / session["id"]
+
+    def arriving() -> int:
+        return len(list(staging.glob("incoming-*")))
+
+    with socket.create_connection(("127.0.0.1", server.port)) as cut_off:
+        cut_off.sendall(head.encode() + file + b"\r\n--b" + field[:20])
+        wait_until(arriving, "the body to be read")
+    wait_until(lambda: not arriving(), "the end of the request")
+    assert client.status(session["id"]).json()["missing"] == [0]
+    assert not client.put_chunk(session["id"], 0, data).json()["duplicate"]
+
+
+def test_p10_a_malformed_content_type_is_refused(client: NativeClient) -> None:
+    for kind in ("application/json; x*=bogus''x", "application/json; charset=rot13"):
+        answer = client.request(
+            "POST", "/api/v1/uploads/handshake", data=b"{}", headers={"Content-Type": kind}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")

@@ -13,7 +13,7 @@ import pytest
 from tests.support.bodies import payload, sha256
 from uploads.errors import StorageFull, StorageUnavailable, UploadError
 from uploads.storage import StagingMissing
-from uploads.storage.filesystem import FilesystemStore
+from uploads.storage.filesystem import RECEIVING_SECONDS, FilesystemStore
 
 DATA = payload(1000)
 SHA = sha256(DATA)
@@ -239,3 +239,69 @@ def test_no_descriptor_stays_open(store: FilesystemStore) -> None:
         with pytest.raises(StagingMissing), store.open(uuid4()):
             pass
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_body_left_by_a_killed_process_counts_as_receiving_for_minutes_only(
+    store: FilesystemStore, upload_root: Path
+) -> None:
+    session_id = stage(store)
+    left = upload_root / "staging" / str(session_id) / "incoming-left"
+    left.touch()
+    assert store.is_receiving(session_id)
+    old = left.stat().st_mtime - RECEIVING_SECONDS - 1
+    os.utime(left, (old, old))
+    assert not store.is_receiving(session_id)
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@contextmanager
+def synced_folders(crash_at: int | None = None) -> Iterator[set[int]]:
+    """The inodes of all that is synced in this block; at most `crash_at` of them."""
+    synced: set[int] = set()
+    sync = os.fsync
+
+    def counted(fd: int) -> None:
+        if len(synced) == crash_at:
+            raise Crash
+        synced.add(os.fstat(fd).st_ino)
+        sync(fd)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", counted)
+        yield synced
+
+
+@pytest.mark.parametrize("crash_at", [0, 1, 2, 3])
+def test_p7_adopting_again_after_a_crash_syncs_the_folders_and_moves_nothing(
+    store: FilesystemStore, upload_root: Path, crash_at: int
+) -> None:
+    """The rename may have been lost to a power cut until each folder that names it is synced."""
+    session_id, content_id = stage(store), uuid4()
+    with pytest.raises(Crash), synced_folders(crash_at):
+        store.adopt(session_id, SHA, content_id)
+    path = upload_root / "content" / SHA / str(content_id)
+    before = path.stat()
+    with synced_folders() as synced:
+        store.adopt(session_id, SHA, content_id)
+    after = path.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert path.read_bytes() == DATA
+    staging = upload_root / "staging" / str(session_id)
+    folders = [path.parent, upload_root / "content", upload_root, staging]
+    assert synced == {folder.stat().st_ino for folder in folders}
+
+
+def test_p7_adopting_again_when_staging_is_gone_as_well_is_no_loss(
+    store: FilesystemStore,
+) -> None:
+    session_id, content_id = stage(store), uuid4()
+    store.adopt(session_id, SHA, content_id)
+    store.discard(session_id)
+    with synced_folders() as synced:
+        store.adopt(session_id, SHA, content_id)
+    assert len(synced) == 3
+    with store.read(SHA, content_id) as file:
+        assert file.read() == DATA

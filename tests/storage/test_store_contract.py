@@ -235,3 +235,13 @@ def test_sync_returns(store: Store) -> None:
     with store.open(session_id) as file:
         file.sync()
         assert file.size == len(DATA)
+
+
+def test_a_session_is_receiving_exactly_while_a_body_is_open(store: Store) -> None:
+    session_id, other = stage(store), stage(store)
+    assert not store.is_receiving(session_id)
+    with store.incoming(session_id) as body:
+        assert store.is_receiving(session_id)
+        body.touch()
+        assert not store.is_receiving(other)
+    assert not store.is_receiving(session_id)

@@ -3,10 +3,12 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.utils import timezone
 
 from uploads import conf
 from uploads.core.digests import Digest
@@ -57,6 +59,11 @@ def send_all(session: FileSession, data: bytes) -> FileSession:
 def upload(owner: AbstractBaseUser, data: bytes, **given: Any) -> FileSession:
     """A handshake and all chunks; the session as it is afterwards."""
     return send_all(begin(owner, data, **given), data)
+
+
+def age(session: FileSession, **ago: float) -> None:
+    """Let the last news of the session be so long ago; `ago` as for a timedelta."""
+    FileSession.objects.filter(pk=session.pk).update(updated_at=timezone.now() - timedelta(**ago))
 
 
 def staging_of(session: FileSession) -> Path:

@@ -44,6 +44,11 @@ def run_tasks() -> int:
     return count
 
 
+def waiting_tasks() -> int:
+    """How many wait to be run."""
+    return _jobs.qsize()
+
+
 def drop_tasks() -> None:
     """As when the server is killed: what was enqueued is lost."""
     while not _jobs.empty():

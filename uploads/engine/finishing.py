@@ -149,7 +149,13 @@ def _heartbeat(session: FileSession) -> Callable[[], None]:
 def _reopen(session: FileSession, damaged: list[int]) -> None:
     """P4: exactly the damaged chunks are missing again, and the session takes them."""
     with synced_transaction():
-        locked = FileSession.objects.select_for_update().get(pk=session.pk)
+        locked = (
+            FileSession.objects.select_for_update()
+            .filter(pk=session.pk, status=SessionStatus.ASSEMBLING)
+            .first()
+        )
+        if locked is None:
+            return
         bitmap = locked.bitmap
         for index in damaged:
             bitmap.discard(index)
@@ -219,8 +225,10 @@ def _complete(
     except IntegrityError:
         # Another session's copy went live between our look and our commit: take that one.
         stored = _commit_completion(session, sha256, pending)
-    if pending and stored != pending:
-        remove_content(pending)
+    # Ours, or one of a verifier that died: not needed, unless the session still refers to it.
+    leftover = pending or session.stored_file
+    if leftover and stored != leftover:
+        remove_content(leftover)
     return FileSession.objects.filter(pk=session.pk).first() if stored else None
 
 

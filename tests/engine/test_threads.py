@@ -1,0 +1,65 @@
+"""The default task backend: a few threads of the process, begun late, that no job ends."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from pytest_django import Settings
+
+from tests.support.bodies import WAIT_SECONDS, cut, payload
+from tests.support.sessions import TINY_CHUNK, begin, content_of, fresh, send
+from tests.support.waiting import wait_until
+from uploads.engine.threads import _Threads
+from uploads.models import SessionStatus
+
+DATA = payload(350)
+CHUNKS = cut(DATA, TINY_CHUNK)
+
+
+@pytest.fixture
+def with_threads(settings: Settings, upload_root: Path) -> None:
+    settings.UPLOADS = {"ROOT": upload_root, "BACKGROUND_THREADS": 1}
+
+
+def test_p7_a_task_that_raises_does_not_end_its_thread(with_threads: None) -> None:
+    threads, done = _Threads(), threading.Event()
+
+    def fail() -> None:
+        raise RuntimeError("this task has a bug")
+
+    threads.run(fail)
+    threads.run(done.set)
+    assert done.wait(WAIT_SECONDS), "the only thread has ended"
+
+
+def test_threads_begin_with_the_first_job_and_are_at_most_background_threads(
+    settings: Settings, upload_root: Path
+) -> None:
+    settings.UPLOADS = {"ROOT": upload_root, "BACKGROUND_THREADS": 3}
+    before = set(threading.enumerate())
+    threads, all_at_work, release = _Threads(), threading.Barrier(4), threading.Event()
+    assert set(threading.enumerate()) == before
+
+    def work() -> None:
+        all_at_work.wait(WAIT_SECONDS)
+        release.wait(WAIT_SECONDS)
+
+    for _ in range(3):
+        threads.run(work)
+    all_at_work.wait(WAIT_SECONDS)
+    ended = threading.Event()
+    threads.run(ended.set)
+    assert len(set(threading.enumerate()) - before) == 3
+    assert not ended.is_set(), "a fourth job waits for one of three threads"
+    release.set()
+    assert ended.wait(WAIT_SECONDS)
+
+
+def test_an_upload_is_completed_by_the_threads(alice: User, settings: Settings) -> None:
+    settings.TASKS = {"default": {"BACKEND": "uploads.engine.threads.ThreadBackend"}}
+    session = begin(alice, DATA)
+    for index, chunk in enumerate(CHUNKS):
+        send(session, index, chunk)
+    wait_until(lambda: fresh(session).status == SessionStatus.COMPLETED, "completion")
+    assert content_of(fresh(session)) == DATA
