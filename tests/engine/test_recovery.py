@@ -201,3 +201,18 @@ def test_a_session_at_work_is_not_recovered(alice: User) -> None:
     age(session, seconds=59)
     recover_stuck()
     assert waiting_tasks() == 0
+
+
+def test_p7_a_take_over_that_the_database_refused_is_tried_again(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assembled(alice)
+
+    def away() -> int:
+        raise OperationalError("locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recovery, "recover_all", away)
+        assert not recovery._attempted(recovery._take_over)
+    assert recovery._attempted(recovery._take_over)
+    assert waiting_tasks() == 1

@@ -1,8 +1,10 @@
 """P7: cleanup goes on whatever one item does, and recovers what is stuck when it made room."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -129,3 +131,23 @@ def test_a6_an_expired_session_is_purged_from_its_last_chunk_on_not_from_its_exp
     assert FileSession.objects.get().updated_at == before
     assert swept()[0].sessions["expired"] == 1
     assert not FileSession.objects.exists()
+
+
+def test_p7_a_folder_that_the_disk_refuses_to_list_keeps_nothing_else(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    olds = [begin(alice, payload(10, seed), sha256="") for seed in range(3)]
+    for old in olds:
+        age(old, hours=100)
+    bad, scandir = str(olds[1].pk), os.scandir
+
+    def refused(path: str = ".") -> Any:
+        if str(path).endswith(bad):
+            raise OSError(5, "Input/output error")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    result = sweep(48, say=lambda _: None)
+    assert result.refused == 1
+    assert not staging_of(olds[0]).exists()
+    assert not staging_of(olds[2]).exists()

@@ -8,7 +8,8 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from tests.support.bodies import WAIT_SECONDS, cut, payload
-from tests.support.sessions import TINY_CHUNK, begin, content_of, fresh, send
+from tests.support.sessions import TINY_CHUNK, age, begin, content_of, fresh, handshake, send
+from tests.support.tasks import HeldBackend
 from tests.support.waiting import wait_until
 from uploads.engine.threads import _Threads
 from uploads.models import SessionStatus
@@ -62,4 +63,25 @@ def test_an_upload_is_completed_by_the_threads(alice: User, settings: Settings) 
     for index, chunk in enumerate(CHUNKS):
         send(session, index, chunk)
     wait_until(lambda: fresh(session).status == SessionStatus.COMPLETED, "completion")
+    assert content_of(fresh(session)) == DATA
+
+
+def test_p7_a_queue_that_is_away_costs_no_chunk_its_answer(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chunk is committed; that nobody could be told to verify is recovery's to mend."""
+    session = begin(alice, DATA)
+    for index in (0, 1, 2):
+        send(session, index, CHUNKS[index])
+
+    def away(*_: object) -> None:
+        raise ConnectionError("the queue is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HeldBackend, "enqueue", away)
+        receipt = send(session, 3, CHUNKS[3])
+    assert not receipt.duplicate
+    assert receipt.session.status == SessionStatus.ASSEMBLING
+    age(session, seconds=61)
+    handshake(alice, DATA)
     assert content_of(fresh(session)) == DATA

@@ -245,3 +245,9 @@ def test_a_session_is_receiving_exactly_while_a_body_is_open(store: Store) -> No
         body.touch()
         assert not store.is_receiving(other)
     assert not store.is_receiving(session_id)
+
+
+def test_the_holder_of_a_lease_still_holds_it_when_it_asks_again(store: Store) -> None:
+    """P7: a take-over that failed after the lease was taken can be tried again."""
+    assert store.hold_lease("one")
+    assert store.hold_lease("one")

@@ -4,7 +4,6 @@ Nothing is lost when a queue dies with its process: what is to be done stands in
 sessions in `assembling`, and recovery enqueues it again (P7).
 """
 
-from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -24,4 +23,8 @@ def enqueue_finish(session_id: UUID) -> None:
 
     Robust: what was committed stays committed when the queue is away, and recovery asks again.
     """
-    transaction.on_commit(partial(finish_session.enqueue, str(session_id)), robust=True)
+
+    def enqueue() -> None:
+        finish_session.enqueue(str(session_id))
+
+    transaction.on_commit(enqueue, robust=True)

@@ -116,8 +116,7 @@ def _purge_sessions(result: Sweep, before: datetime) -> None:
 
 def _purge_batch(result: Sweep, batch: list[FileSession], before: datetime) -> None:
     store = get_store()
-    idle = [session for session in batch if not store.is_receiving(session.pk)]
-    result.spared += len(batch) - len(idle)
+    idle = [session for session in batch if _is_idle(result, session)]
     purged = idle if result.dry_run else _delete_rows(idle, before)
     for session in purged:
         freed = store.bytes_staged(session.pk)
@@ -125,6 +124,15 @@ def _purge_batch(result: Sweep, batch: list[FileSession], before: datetime) -> N
         result.say(f"purge {session.status} {session.pk} {session.filename!r} ({freed} bytes)")
         with result.item(f"staging {session.pk}"):
             result.bytes_freed += freed if result.dry_run else store.discard(session.pk)
+
+
+def _is_idle(result: Sweep, session: FileSession) -> bool:
+    """Whether nothing is arriving for it. What cannot be looked at is spared."""
+    receiving = True
+    with result.item(f"staging {session.pk}"):
+        receiving = get_store().is_receiving(session.pk)
+    result.spared += receiving
+    return not receiving
 
 
 def _delete_rows(sessions: list[FileSession], before: datetime) -> list[FileSession]:

@@ -94,11 +94,14 @@ def _remove_folder(folder: Path) -> None:
 
 
 def _bytes_on_disk(folder: Path) -> int:
-    """Bytes that the files of `folder` take, holes not counted."""
+    """Bytes that the files of `folder` take, holes not counted.
+
+    Only ever told to people, so what cannot be looked at counts for nothing.
+    """
     total = 0
-    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 total += entry.stat(follow_symlinks=False).st_blocks * 512
     return total
 
@@ -196,6 +199,7 @@ class FilesystemStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._leases: set[str] = set()
         self._staging = root / "staging"
         self._content = root / "content"
 
@@ -237,6 +241,7 @@ class FilesystemStore:
     def is_receiving(self, session_id: UUID) -> bool:
         newest = time.time() - RECEIVING_SECONDS
         with (
+            _translated(),
             contextlib.suppress(FileNotFoundError),
             os.scandir(self._folder(session_id)) as entries,
         ):
@@ -289,6 +294,8 @@ class FilesystemStore:
                 path.parent.rmdir()
 
     def hold_lease(self, name: str) -> bool:
+        if name in self._leases:
+            return True
         with _translated():
             self._root.mkdir(parents=True, exist_ok=True)
             fd = os.open(self._root / f"{name}.lease", os.O_RDWR | os.O_CREAT, 0o600)
@@ -298,6 +305,7 @@ class FilesystemStore:
             os.close(fd)
             return False
         # Never closed: the kernel lets go of it when the process ends, however it ends.
+        self._leases.add(name)
         return True
 
     def free_bytes(self) -> int:

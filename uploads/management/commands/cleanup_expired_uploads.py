@@ -42,7 +42,7 @@ def _table(result: Sweep) -> list[str]:
     rows = [
         ("sessions purged", result.sessions.total()),
         *((f"  {status}", count) for status, count in sorted(result.sessions.items())),
-        ("sessions spared, still receiving", result.spared),
+        ("sessions spared (still receiving)", result.spared),
         ("stuck verifications ended", result.recovered),
         ("orphaned staging folders", result.orphaned_folders),
         ("abandoned content", result.removed_content),
