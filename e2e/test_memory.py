@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.support.client import NativeClient
 from tests.support.waiting import wait_until
@@ -14,12 +15,15 @@ from .support import CHUNK, Dashboard, sha256_of, status
 
 pytestmark = pytest.mark.browser
 
-SIZE = 1024 * MIB
-#: Of the script's objects; a seventeenth of the file.
+SIZE = 640 * MIB
+#: Of the script's objects; a tenth of the file.
 MOST_HEAP = 60 * MIB
 #: Of all the browser's processes together: buffers that await collection, a number that has
 #: nothing to do with the file's size. Whoever kept what is read would need all of the file.
-MOST_MEMORY = SIZE // 4
+MOST_MEMORY = SIZE // 3
+
+#: Milliseconds between two weighings.
+PAUSE = 250
 
 
 @pytest.fixture
@@ -62,6 +66,7 @@ def _own_memory(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in own)
 
 
+@pytest.mark.timeout(300)  # it is a large file, and machines differ
 def test_memory_stays_level_in_the_page_too(
     browser: Browser, dashboard: Dashboard, client: NativeClient, huge: Path
 ) -> None:
@@ -74,9 +79,14 @@ def test_memory_stays_level_in_the_page_too(
     def weighed_until_done() -> bool:
         heap.append(scales.heap())
         memory.append(scales.memory())
-        return done.count() == 1
+        try:
+            # Weighing without a pause would take the processor from what is weighed.
+            done.wait_for(timeout=PAUSE)
+        except PlaywrightTimeout:
+            return False
+        return True
 
-    wait_until(weighed_until_done, timeout=200, what="the upload to complete")
+    wait_until(weighed_until_done, timeout=240, what="the upload to complete")
     assert max(heap) - heap[0] < MOST_HEAP
     assert max(memory) - memory[0] < MOST_MEMORY
     row = dashboard.row(huge.name)

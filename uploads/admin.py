@@ -1,8 +1,10 @@
 """For looking, not for touching: states change in the engine alone."""
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from .engine import tokens
 from .models import AccessToken, FileSession, StoredFile
 
 
@@ -41,3 +43,12 @@ class AccessTokenAdmin(ReadOnlyAdmin):
     list_select_related = ("owner",)
     search_fields = ("name", "owner__username")
     exclude = ("digest",)
+    actions = ("revoke",)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("uploads.change_accesstoken")
+
+    @admin.action(description="Revoke the selected tokens", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[AccessToken]) -> None:
+        count = tokens.revoke(queryset)
+        self.message_user(request, f"{count} revoked. Scripts that send them are refused now.")

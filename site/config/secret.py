@@ -19,7 +19,7 @@ def secret_key(data_dir: Path) -> str:
 
 def _make(path: Path) -> None:
     """Written whole before it gets its name, so that two first starts at once agree on one key."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(50))

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from uploads import conf
 from uploads.core.plan import grown_chunk_size
-from uploads.errors import DigestMismatch, StorageFull, TooLarge, Unavailable
+from uploads.errors import DigestMismatch, TooLarge, Unavailable
 from uploads.models import FileSession, SessionStatus, StoredFile
 from uploads.storage import get_store
 
@@ -20,6 +20,7 @@ from .background import enqueue_finish
 from .finishing import finish
 from .receiving import assemble_if_whole
 from .recovery import recover_if_stuck
+from .room import check_room
 from .transitions import declare, expire_if_due, touch
 
 _EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
@@ -147,7 +148,7 @@ def _declared(session: FileSession, sha256: str) -> FileSession:
 
 
 def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
-    _check_room(offer)
+    check_room(offer.size)
     session = _new_session(owner, offer)
     # Staging first: once the row is there, chunks may come. An orphan of a crash is swept.
     store = get_store()
@@ -192,11 +193,3 @@ def _take_key(owner: AbstractBaseUser, offer: Offer) -> None:
         holders.filter(size=offer.size, resume_key=offer.resume_key).exclude(
             sha256__in=["", offer.sha256]
         ).update(resume_key="")
-
-
-def _check_room(offer: Offer) -> None:
-    if offer.size > get_store().free_bytes():
-        raise StorageFull(
-            f"This file has {offer.size} bytes, more than the server has room for. Nothing was "
-            "sent; try again when there is room."
-        )

@@ -30,6 +30,7 @@ from .access import reread
 from .background import enqueue_finish
 from .bits import write_bitmap
 from .buffers import Body, open_body
+from .room import check_room
 from .transitions import move, refusal, touch
 
 #: A session without news for this long says so when a body begins, not only when it is stored.
@@ -173,6 +174,7 @@ class IncomingChunk:
             session = reread(self._session)
             if session.status != SessionStatus.ACTIVE:
                 raise refusal(session)
+            check_room(self._length)
             body.copy_to(data, offset)
             session, whole = self._recorded()
         return Receipt(session, self._index, duplicate=False), whole
@@ -248,7 +250,9 @@ def _room(stack: ExitStack, session: FileSession, index: int) -> Body | None:
         if current.status in TAKES_CHUNKS and index in current.bitmap:
             return None
         raise _missing_staging(session) from error
-    return stack.enter_context(open_body(incoming, session.plan.length(index)))
+    length = session.plan.length(index)
+    check_room(length)
+    return stack.enter_context(open_body(incoming, length))
 
 
 def _missing_staging(session: FileSession) -> UploadError:

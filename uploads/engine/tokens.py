@@ -5,6 +5,7 @@ import secrets
 from datetime import timedelta
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from uploads.models import AccessToken
@@ -25,6 +26,11 @@ def issue_token(owner: AbstractBaseUser, name: str, lifetime: timedelta | None =
         expires_at=now + lifetime if lifetime else None,
     )
     return token
+
+
+def revoke(tokens: QuerySet[AccessToken]) -> int:
+    """Make these tokens useless from now on; how many were not so already."""
+    return tokens.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
 
 
 def find_owner(token: str) -> AbstractBaseUser | None:

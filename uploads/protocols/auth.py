@@ -48,8 +48,9 @@ def _check_csrf(request: HttpRequest) -> None:
     middleware.process_request(bodiless)
     if middleware.process_view(bodiless, _unexempted, (), {}) is not None:
         raise CsrfFailed(
-            "The request came with a session cookie but without its CSRF token. Send the token "
-            "in the X-CSRFToken header; scripts use a personal token instead."
+            "The request came with a session cookie but without its CSRF token in the X-CSRFToken "
+            "header, or from an origin that this site does not trust. Scripts use a personal token "
+            "instead."
         )
 
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
-from uploads.errors import InvalidRequest, MethodNotAllowed, Unavailable, UploadError
+from uploads.errors import InvalidRequest, MethodNotAllowed, StorageFull, Unavailable, UploadError
 
 from .auth import authenticate
 from .bodies import drain_unread
@@ -47,10 +47,9 @@ def endpoint(*methods: str) -> Callable[[View[P]], Callable[..., HttpResponseBas
                 return _refused(request, InvalidRequest("The connection ended inside the body."))
             except SuspiciousOperation as error:
                 return _refused(request, InvalidRequest(f"The request is refused: {error}"))
-            except (OperationalError, InterfaceError):
-                # The database is busy, or away: transient.
-                logger.warning("%s %s: database", request.method, request.path, exc_info=True)
-                return _refused(request, _database_busy())
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("%s %s: database: %s", request.method, request.path, error)
+                return _refused(request, _database_refusal(error))
             response["Cache-Control"] = "no-store"
             return response
 
@@ -59,7 +58,13 @@ def endpoint(*methods: str) -> Callable[[View[P]], Callable[..., HttpResponseBas
     return decorate
 
 
-def _database_busy() -> Unavailable:
+def _database_refusal(error: Exception) -> UploadError:
+    """The database is busy or away, which passes, or its disk is full, which somebody must mend."""
+    if "disk is full" in str(error) or "disk I/O error" in str(error):
+        return StorageFull(
+            "The server's disk is full. Nothing was lost: what was received stays, and the upload "
+            "can go on once there is room."
+        )
     return Unavailable(
         "The server's database did not answer in time. Nothing was lost: send the same request "
         "again in a few seconds."

@@ -22,7 +22,14 @@ def filename(data: dict[str, Any]) -> str:
     value = data.get("filename")
     if not isinstance(value, str):
         raise InvalidRequest("`filename` must be a string.", field="filename")
-    return _checked(clean_filename, value, "filename", InvalidFilename)
+    try:
+        return clean_filename(value)
+    except ValueError as reason:
+        # People see this one: a name comes from their own disk.
+        raise InvalidFilename(
+            f"This file name cannot be used: {reason}. Rename the file and send it again.",
+            field="filename",
+        ) from reason
 
 
 def size(data: dict[str, Any]) -> int:
@@ -66,16 +73,10 @@ def _optional(data: dict[str, Any], name: str, check: Callable[[str], str]) -> s
         raise InvalidRequest(
             f"`{name}` must be a string of at most {MAX_TEXT_LENGTH} characters.", field=name
         )
-    return _checked(check, value, name, InvalidRequest)
-
-
-def _checked(
-    check: Callable[[str], str], value: str, name: str, error: type[InvalidRequest]
-) -> str:
     try:
         return check(value)
     except ValueError as reason:
-        raise error(f"`{name}` is refused: {reason}.", field=name) from reason
+        raise InvalidRequest(f"`{name}` is refused: {reason}.", field=name) from reason
 
 
 def _printable(value: str) -> str:

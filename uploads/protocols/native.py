@@ -165,13 +165,17 @@ def _list(request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
     state = request.GET.get("state", "")
     if state:
         if state not in SessionStatus.values:
-            raise InvalidRequest(f"`state` is one of {', '.join(SessionStatus.values)}.")
+            raise InvalidRequest(
+                f"`state` is one of {', '.join(SessionStatus.values)}.", field="state"
+            )
         sessions = sessions.filter(status=state)
     before = request.GET.get("before", "")
     if before:
         last = FileSession.objects.owned_by(user).by_text(before)
         if last is None:
-            raise InvalidRequest("`before` is the id of one of your uploads, as in `next`.")
+            raise InvalidRequest(
+                "`before` is the id of one of your uploads, as in `next`.", field="before"
+            )
         sessions = sessions.older_than(last)
     page_size = conf.current().page_size
     page = list(sessions[: page_size + 1])

@@ -110,4 +110,4 @@ class Store(Protocol):
         """Hold `name` for as long as this process lives; False while another process does."""
 
     def free_bytes(self) -> int:
-        """Room left for more."""
+        """Room left for more uploads; what the database needs to go on is not counted."""

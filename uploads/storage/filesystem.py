@@ -27,6 +27,10 @@ from .locks import locked
 RECEIVING_SECONDS = 10 * 60
 #: How often the file of an arriving body is touched, at most.
 TOUCH_SECONDS = 30
+#: Kept free of uploads, since the database is often on the same disk, and without room for its log
+#: not even a deletion could be recorded: this many bytes, or that part of a small disk.
+RESERVE_BYTES = 64 * 1024 * 1024
+RESERVE_PART = 16
 _INCOMING = "incoming-"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -310,8 +314,10 @@ class FilesystemStore:
 
     def free_bytes(self) -> int:
         with _translated():
-            self._staging.mkdir(parents=True, exist_ok=True)
-            return shutil.disk_usage(self._staging).free
+            # Nothing is made: where a disk is not mounted, that would look like one that is empty.
+            folder = next(path for path in (self._root, *self._root.parents) if path.is_dir())
+            usage = shutil.disk_usage(folder)
+        return max(0, usage.free - min(RESERVE_BYTES, usage.total // RESERVE_PART))
 
     def _folder(self, session_id: UUID) -> Path:
         return self._staging / str(session_id)

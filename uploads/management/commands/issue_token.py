@@ -7,6 +7,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from uploads.engine.tokens import issue_token
 
+MOST_DAYS = 36500
+
 
 class Command(BaseCommand):
     help = "Make a personal access token for scripts. It is printed once, alone on the last line."
@@ -23,8 +25,8 @@ class Command(BaseCommand):
         except users.DoesNotExist as error:
             raise CommandError(f"There is no user named {options['user']!r}.") from error
         days = options["days"]
-        if days is not None and days < 1:
-            raise CommandError("--days must be 1 or more.")
+        if days is not None and not 1 <= days <= MOST_DAYS:
+            raise CommandError(f"--days must be from 1 to {MOST_DAYS}.")
         lifetime = timedelta(days=days) if days else None
         self.stderr.write("This token is shown only now. Send it as `Authorization: Bearer ...`.")
         self.stdout.write(issue_token(owner, options["name"], lifetime))

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
@@ -44,9 +45,12 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not (1 <= options["port"] <= 65535 and options["workers"] >= 1):
+            raise CommandError("--port is from 1 to 65535, and --workers 1 or more.")
         if options["prepare"]:
             self._prepare()
         self._check_migrated()
+        _check_collected()
         connections.close_all()
         self._serve(options["host"], options["port"], options["workers"])
 
@@ -71,8 +75,11 @@ class Command(BaseCommand):
         shown = "the password of HOLDFAST_PASSWORD" if given else f"the password {password}"
         self.stdout.write(f"Made the account {FIRST_USER!r} with {shown} (shown only now).")
 
-    def _allow_host(self, host: str, shown: str) -> None:
-        """The address that was asked for is one we answer to, and on all of them our own name."""
+    def _allow_host(self, host: str, shown: str) -> str:
+        """Answer to the address that was asked for, or if that is all of them, to our own name.
+
+        Returns which it is.
+        """
         if host in _ALL_ADDRESSES:
             shown = socket.gethostname()
             if "HOLDFAST_HOSTS" not in os.environ:
@@ -84,6 +91,7 @@ class Command(BaseCommand):
             settings.ALLOWED_HOSTS.append(shown)
         # For workers that start afresh instead of as a fork of this process.
         os.environ["HOLDFAST_HOSTS"] = ",".join(settings.ALLOWED_HOSTS)
+        return shown
 
     def _serve(self, host: str, port: int, workers: int) -> None:
         server = Server(
@@ -100,7 +108,7 @@ class Command(BaseCommand):
             websockets=False,
         )
         shown = f"[{host}]" if ":" in host else host
-        self._allow_host(host, shown)
+        shown = self._allow_host(host, shown)
         _check_free(host, port)
         self.stdout.write(f"Holdfast serves http://{shown}:{port} (Ctrl-C ends it).")
         self.stdout.flush()
@@ -108,6 +116,15 @@ class Command(BaseCommand):
             server.serve(target_loader=partial(load_application, server_pid=os.getpid()))
         except ConfigurationError as error:
             raise CommandError("granian refused its configuration, see above.") from error
+
+
+def _check_collected() -> None:
+    """Without the list of collected files every page would be an error."""
+    read = getattr(staticfiles_storage, "read_manifest", None)
+    if read and not read():
+        raise CommandError(
+            "Static files are not collected. Run `manage.py collectstatic`, or serve --prepare."
+        )
 
 
 def _check_free(host: str, port: int) -> None:
