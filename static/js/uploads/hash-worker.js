@@ -10,9 +10,6 @@ import "../../vendor/hash-wasm-4.13.0/sha256.umd.min.js";
 /** Bytes between two words on progress: several a second, where each would be thousands. */
 const STEP = 4 * 1024 * 1024;
 
-/** Bytes of the buffer that is read into. */
-const BUFFER = 1024 * 1024;
-
 /** @type {Promise<StreamingHash> | null} */
 let instance = null;
 
@@ -43,7 +40,8 @@ async function hash({ id, blob, encoding }) {
 
 /**
  * By the blob's stream: measured against reading slice by slice it is half as fast again,
- * since the browser reads ahead while WebAssembly works.
+ * since the browser reads ahead while WebAssembly works. Not with a buffer of our own ("byob"),
+ * which would spare the collector some work: in Chromium such a read may never end.
  *
  * @param {Blob} blob
  * @param {{ id: number, cancelled: boolean }} mine
@@ -51,11 +49,10 @@ async function hash({ id, blob, encoding }) {
 async function absorbed(blob, mine) {
   instance ??= hashwasm.createSHA256();
   const sum = (await instance).init();
-  const reader = readerOf(blob);
+  const reader = blob.stream().getReader();
   let [hashed, told] = [0, 0];
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
     if (mine.cancelled) return reader.cancel().then(() => sum);
-    if (!part.value) continue;
     sum.update(part.value);
     hashed += part.value.length;
     if (hashed - told < STEP && hashed < blob.size) continue;
@@ -65,33 +62,6 @@ async function absorbed(blob, mine) {
   // A file that shrank may end early instead of failing.
   if (hashed !== blob.size) throw unreadable(`read ${hashed} of ${blob.size} bytes`);
   return sum;
-}
-
-/**
- * Reads into one buffer again and again where the browser can; fresh ones would pile up to
- * hundreds of MiB before they are collected. What is read is good until the next read.
- *
- * @param {Blob} blob
- * @returns {{ read(): Promise<{ done: boolean, value?: Uint8Array }>, cancel(): Promise<void> }}
- */
-function readerOf(blob) {
-  const stream = blob.stream();
-  /** @type {ReadableStreamBYOBReader} */
-  let reader;
-  try {
-    reader = stream.getReader({ mode: "byob" });
-  } catch {
-    return stream.getReader();
-  }
-  let buffer = new ArrayBuffer(BUFFER);
-  return {
-    async read() {
-      const part = await reader.read(new Uint8Array(buffer));
-      if (part.value) buffer = part.value.buffer;
-      return part;
-    },
-    cancel: () => reader.cancel(),
-  };
 }
 
 /**
