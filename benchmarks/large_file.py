@@ -1,6 +1,6 @@
 """Send one large file through a running server; print time, memory growth and descriptors.
 
-    python -m benchmarks.large_file --url http://127.0.0.1:8000 --token hft_... --pid <server>
+    python benchmarks/large_file.py --url http://127.0.0.1:8000 --token hft_... --pid PID
 
 `--pid` is the `manage.py serve` process; its children are counted with it. Without `--url` a server
 of its own is started on a scratch folder and ended afterwards. The file is made up as it is sent,
@@ -11,12 +11,16 @@ the processes hold themselves, without the pages of files that the kernel caches
 import argparse
 import hashlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+
+# So that it also runs as a file, not only as a module.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.support.client import NativeClient
 from tests.support.server import Server

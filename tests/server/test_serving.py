@@ -38,6 +38,28 @@ def test_a_port_in_use_is_refused_in_a_sentence(server: Server) -> None:
     assert "Traceback" not in said
 
 
+def test_what_would_only_make_errors_is_not_served() -> None:
+    """First the database, then the static files; each in a sentence that says what to run."""
+    server = Server()
+    try:
+        for missing, remedy in (("not up to date", "migrate"), ("not collected", "collectstatic")):
+            with pytest.raises(subprocess.CalledProcessError) as refusal:
+                server.manage("serve", "--port", str(server.port))
+            assert missing in refusal.value.stderr
+            assert f"manage.py {remedy}" in refusal.value.stderr
+            server.manage(remedy, "--noinput")
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("wrong", [("--port", "0"), ("--port", "99999"), ("--workers", "0")])
+def test_a_port_or_number_that_cannot_be_is_refused(server: Server, wrong: tuple[str, str]) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        server.manage("serve", *wrong)
+    assert "--port is from 1 to 65535" in refusal.value.stderr
+    assert "Traceback" not in refusal.value.stderr
+
+
 def test_p7_a_killed_worker_is_replaced_and_nothing_acknowledged_is_lost(
     server: Server, token: str
 ) -> None:
