@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { Worker as Thread } from "node:worker_threads";
 
 import { WorkerHasher } from "../../static/js/uploads/hashing.js";
-import { settle } from "./helpers/world.js";
+import { FakeClock, settle } from "./helpers/world.js";
 
 /** A worker that answers what the test makes it answer. */
 class FakeWorker {
@@ -36,7 +36,7 @@ class FakeWorker {
   }
 }
 
-function staffed() {
+function staffed(clock = new FakeClock()) {
   const workers = [];
   const urls = [];
   const createWorker = (url) => {
@@ -44,7 +44,7 @@ function staffed() {
     workers.push(new FakeWorker());
     return workers.at(-1);
   };
-  return { hasher: new WorkerHasher({ workerUrl: "/w.js", createWorker }), workers, urls };
+  return { hasher: new WorkerHasher({ workerUrl: "/w.js", createWorker, clock }), workers, urls };
 }
 
 test("workers start when needed, from the address the page gave, and not before", async () => {
@@ -125,6 +125,31 @@ test("a worker that dies fails its job clearly, and the next job gets a new one"
   hasher.hashFile(new Blob(["b"]));
   await settle();
   assert.equal(workers.length, 2);
+});
+
+test("a worker that falls silent is given up, and only then", async () => {
+  const clock = new FakeClock();
+  const { hasher, workers } = staffed(clock);
+  const refused = assert.rejects(hasher.hashFile(new Blob(["a"])), { code: "hashing_failed" });
+  await settle();
+  await clock.advance(59_000);
+  workers[0].reply({ type: "progress", id: 1, bytes: 1 });
+  await clock.advance(59_000);
+  assert.ok(!workers[0].terminated, "a word from it begins the wait anew");
+  await clock.advance(1_000);
+  await refused;
+  assert.ok(workers[0].terminated);
+});
+
+test("a finished job leaves nobody waiting for its worker", async () => {
+  const clock = new FakeClock();
+  const { hasher, workers } = staffed(clock);
+  const job = hasher.hashFile(new Blob(["a"]));
+  await settle();
+  workers[0].reply({ type: "done", id: 1, digest: "d" });
+  assert.equal(await job, "d");
+  await clock.advance(120_000);
+  assert.ok(!workers[0].terminated);
 });
 
 // ------------------------------------------- the real worker, the real WebAssembly

@@ -5,11 +5,18 @@
 
 import { sourceChanged, UploadError } from "./errors.js";
 import { WorkerQueue } from "./queue.js";
+import { systemClock } from "./seams.js";
 
-/** @import { Hasher, HasherOptions, HashOptions, HashReply, HashRequest, HashWorker } from "./types.d.ts" */
+/** @import { Clock, Hasher, HasherOptions, HashOptions, HashReply, HashRequest, HashWorker } from "./types.d.ts" */
 
 /** How browsers name a file that is gone, changed on disk or no longer readable. */
 const UNREADABLE = ["NotReadableError", "NotFoundError", "SecurityError"];
+
+/**
+ * Milliseconds without a word from a worker, which has one for every few MiB. After two such
+ * times in a row it is given up; after one, the computer may just have slept.
+ */
+const PATIENCE = 30_000;
 
 /** @implements {Hasher} */
 export class WorkerHasher {
@@ -17,10 +24,10 @@ export class WorkerHasher {
   #chunks;
 
   /** @param {HasherOptions} options */
-  constructor({ workerUrl, createWorker = moduleWorker }) {
+  constructor({ workerUrl, createWorker = moduleWorker, clock = systemClock }) {
     const open = () => createWorker(workerUrl);
-    this.#files = new Lane(open);
-    this.#chunks = new Lane(open);
+    this.#files = new Lane(open, clock);
+    this.#chunks = new Lane(open, clock);
   }
 
   /**
@@ -56,6 +63,7 @@ function moduleWorker(url) {
 /** One worker and its jobs, one after another. */
 class Lane {
   #open;
+  #clock;
   #queue = new WorkerQueue({ limit: 1 });
   /** @type {HashWorker | null} */
   #worker = null;
@@ -65,9 +73,13 @@ class Lane {
   /** Fails the job under way. @type {((error: UploadError) => void) | null} */
   #fail = null;
 
-  /** @param {() => HashWorker} open */
-  constructor(open) {
+  /**
+   * @param {() => HashWorker} open
+   * @param {Clock} clock
+   */
+  constructor(open, clock) {
     this.#open = open;
+    this.#clock = clock;
   }
 
   /**
@@ -97,11 +109,13 @@ class Lane {
   #exchange(blob, encoding, onProgress, signal) {
     const id = ++this.#lastId;
     const cancel = () => this.#worker?.postMessage({ type: "cancel", id });
+    const watch = this.#watch();
     return new Promise((resolve, reject) => {
       signal.addEventListener("abort", cancel, { once: true });
       this.#fail = reject;
       this.#listener = (reply) => {
         if (reply.id !== id) return;
+        watch.heard();
         if (reply.type === "progress") onProgress?.(reply.bytes);
         else if (reply.type === "done") resolve(reply.digest);
         else if (reply.type === "cancelled") reject(signal.reason);
@@ -109,9 +123,28 @@ class Lane {
       };
       this.#post({ type: "hash", id, blob, encoding });
     }).finally(() => {
+      watch.end();
       signal.removeEventListener("abort", cancel);
       this.#listener = this.#fail = null;
     });
+  }
+
+  /** Gives the worker up when it falls silent in the middle of a job. */
+  #watch() {
+    let silent = 0;
+    const expired = () => {
+      silent += 1;
+      if (silent === 2) this.#break(new Error("the worker says nothing"));
+      else timer = this.#clock.setTimeout(expired, PATIENCE);
+    };
+    let timer = this.#clock.setTimeout(expired, PATIENCE);
+    const end = () => this.#clock.clearTimeout(timer);
+    const heard = () => {
+      end();
+      silent = 0;
+      timer = this.#clock.setTimeout(expired, PATIENCE);
+    };
+    return { heard, end };
   }
 
   /** @param {HashRequest} request */
@@ -148,8 +181,8 @@ function hashingError({ name, message }) {
 /** @param {unknown} cause */
 function stopped(cause) {
   return new UploadError(
-    "The file could not be checked: the page's hash worker stopped. Reload the page and choose " +
-      "the file again; nothing sent so far is lost.",
+    "The file could not be checked: the page's hash worker stopped. Try again; nothing sent so " +
+      "far is lost.",
     { code: "hashing_failed", cause },
   );
 }

@@ -304,6 +304,7 @@ export interface HasherOptions {
   /** URL of `hash-worker.js` as the page's static files name it. */
   readonly workerUrl: string;
   readonly createWorker?: (url: string) => HashWorker;
+  readonly clock?: Clock;
 }
 
 /** The part of `Worker` that the hasher uses. */
