@@ -95,8 +95,6 @@ class FileSessionQuerySet(models.QuerySet["FileSession"]):
 class FileSession(models.Model):
     """One owner sending one file."""
 
-    Status = SessionStatus
-
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="upload_sessions"

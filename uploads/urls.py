@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import path, re_path
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
+from django_htmx.middleware import HtmxDetails
 
 from uploads.protocols import native
 from uploads.web import views
@@ -20,8 +21,8 @@ def htmx_or(html: View, json: View) -> View:
 
     @csrf_exempt  # `native` checks the token itself, before any body is read; `html` only reads.
     def view(request: HttpRequest, **kwargs: object) -> HttpResponseBase:
-        is_htmx = request.headers.get("HX-Request") == "true" and request.method == "GET"
-        response = (html if is_htmx else json)(request, **kwargs)
+        wants_html = HtmxDetails(request) and request.method == "GET"
+        response = (html if wants_html else json)(request, **kwargs)
         patch_vary_headers(response, ["HX-Request"])
         return response
 

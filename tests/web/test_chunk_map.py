@@ -44,7 +44,7 @@ def test_one_chunk_takes_the_whole_width() -> None:
 
 
 def test_equal_neighbours_of_many_chunks_merge_into_one_bar() -> None:
-    assert draw(Bitmap.full(MAX_CHUNKS)).bars == [Bar(0, WIDTH, "in")]
+    assert draw(bitmap(MAX_CHUNKS, *range(MAX_CHUNKS))).bars == [Bar(0, WIDTH, "in")]
     assert fills(draw(bitmap(MAX_CHUNKS, *range(5000))).bars) == ["in", "out"]
 
 
@@ -53,7 +53,7 @@ def test_a_single_chunk_among_thousands_is_not_lost_in_the_picture() -> None:
 
 
 def test_a_single_missing_chunk_among_thousands_is_not_painted_over() -> None:
-    nearly = Bitmap.full(MAX_CHUNKS)
+    nearly = bitmap(MAX_CHUNKS, *range(MAX_CHUNKS))
     nearly.discard(7000)
     assert fills(draw(nearly).bars) == ["in", "part", "in"]
 

@@ -49,7 +49,7 @@ def _pool(size: int, count: int) -> BufferPool:
 def get_pool() -> BufferPool:
     """This process's pool: buffers of the default chunk size, as many as the memory allows."""
     config = conf.current()
-    return _pool(config.chunk_size, max(1, config.memory_pool // config.chunk_size))
+    return _pool(config.chunk_size, config.memory_pool // config.chunk_size)
 
 
 class Body(Protocol):
