@@ -14,6 +14,8 @@ from django.core.signals import setting_changed
 
 from uploads.core.plan import MAX_CHUNK_SIZE, MIB, MIN_CHUNK_SIZE
 
+DURABILITIES = ("file", "chunk")
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -31,11 +33,16 @@ class Config:
     memory_pool: int = 48 * MIB
     #: Bodies read at once, per process. More are told to come back: the server's threads must
     #: not all wait for the network.
-    max_readers: int = 48
+    max_readers: int = 384
+    #: Downloads at once, per process. Each keeps a thread until its client has read all.
+    max_downloads: int = 128
     #: Sessions on a page of a list.
     page_size: int = 50
     #: Background verifications at once, per process.
     background_threads: int = 2
+    #: What a power cut may cost: "file" syncs data when a file completes, "chunk" syncs each chunk
+    #: before it is acknowledged.
+    durability: str = "file"
 
     @property
     def session_lifetime(self) -> timedelta:
@@ -64,10 +71,14 @@ def parse(given: Mapping[str, Any]) -> Config:
 def _check(config: Config) -> None:
     for field in fields(Config):
         value = getattr(config, field.name)
-        if field.name != "root" and (type(value) is not int or value < 1):
+        if field.type is int and (type(value) is not int or value < 1):
             raise ImproperlyConfigured(
                 f'UPLOADS["{field.name.upper()}"] must be a whole number > 0'
             )
+    if config.durability not in DURABILITIES:
+        raise ImproperlyConfigured(
+            f'UPLOADS["DURABILITY"] must be one of {", ".join(map(repr, DURABILITIES))}'
+        )
     if config.chunk_size > config.memory_pool:
         raise ImproperlyConfigured('UPLOADS["MEMORY_POOL"] must hold at least one CHUNK_SIZE')
     if not MIN_CHUNK_SIZE <= config.chunk_size <= MAX_CHUNK_SIZE:

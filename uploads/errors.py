@@ -114,6 +114,11 @@ class ContentNotReady(WrongState):
     title = "The content is not complete yet"
 
 
+class ContentDamaged(WrongState):
+    code = "content_damaged"
+    title = "The stored file is damaged"
+
+
 class SessionGone(UploadError):
     """The session exists no longer for uploading: it was cancelled or it expired."""
 

@@ -39,12 +39,16 @@ class StoredFile(models.Model):
         LIVE = "live"
         #: No reference is left; the bytes go, then the row.
         DELETING = "deleting"
+        #: Read again, the bytes were not those of `sha256` any more: never served.
+        DAMAGED = "damaged"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     sha256 = models.CharField(max_length=64, editable=False)
     size = models.BigIntegerField(editable=False)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    #: When the bytes were last read and found to be those of `sha256`.
+    verified_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         constraints = [
@@ -53,10 +57,12 @@ class StoredFile(models.Model):
             ),
             models.CheckConstraint(condition=Q(size__gte=0), name="uploads_stored_size"),
             models.CheckConstraint(
-                condition=Q(state__in=["pending", "live", "deleting"]), name="uploads_stored_state"
+                condition=Q(state__in=["pending", "live", "deleting", "damaged"]),
+                name="uploads_stored_state",
             ),
         ]
-        indexes = [models.Index(fields=["state"], name="uploads_stored_by_state")]
+        # The longest unverified come first when content is read again.
+        indexes = [models.Index(fields=["state", "verified_at"], name="uploads_stored_by_state")]
 
     def __str__(self) -> str:
         return f"{self.sha256} ({self.state})"
