@@ -70,6 +70,6 @@ def reach(point: Failpoint) -> None:
 
 def set_hook(hook: Hook | None) -> Hook | None:
     """Have `hook` called at every point of this process, from any thread; the one before it."""
-    global _hook  # noqa: PLW0603 (one for the process, as the crash that it stands for)
+    global _hook
     before, _hook = _hook, hook
     return before
