@@ -48,6 +48,8 @@ class Failpoint(StrEnum):
     STAGING_REMOVE_FILE = "staging.remove_file"
     STAGING_REMOVE_FOLDER = "staging.remove_folder"
     SESSION_DELETE = "session.delete"
+    SESSION_EXPIRE = "session.expire"
+    SESSION_PURGE = "session.purge"
     CONTENT_MARK = "content.mark"
     CONTENT_REMOVE_FILE = "content.remove_file"
     CONTENT_REMOVE_FOLDER = "content.remove_folder"

@@ -263,7 +263,7 @@ def test_a_handshake_whose_staging_cannot_be_made_takes_no_key_either(
 ) -> None:
     first = begin(alice, DATA, resume_key="key")
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise StorageUnavailable("away")
 
     with monkeypatch.context() as patch:

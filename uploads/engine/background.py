@@ -9,6 +9,8 @@ from uuid import UUID
 from django.db import transaction
 from django_tasks import task
 
+from uploads.failpoints import Failpoint, reach
+
 from .finishing import finish
 
 
@@ -25,6 +27,7 @@ def enqueue_finish(session_id: UUID) -> None:
     """
 
     def enqueue() -> None:
+        reach(Failpoint.FINISH_ENQUEUE)
         finish_session.enqueue(str(session_id))
 
     transaction.on_commit(enqueue, robust=True)

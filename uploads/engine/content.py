@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from uploads.failpoints import Failpoint, reach
 from uploads.models import StoredFile
 from uploads.storage import get_store
 
@@ -21,10 +22,14 @@ def mark_if_unreferenced(stored_id: UUID) -> StoredFile | None:
     return stored
 
 
-def remove_content(stored: StoredFile) -> None:
-    """Remove the bytes and the row of content that nothing refers to, and nothing will."""
+def remove_content(stored: StoredFile) -> int:
+    """Remove the bytes and the row of content if nothing refers to it; the bytes freed."""
+    reach(Failpoint.CONTENT_MARK)
     with transaction.atomic():
         marked = mark_if_unreferenced(stored.pk)
-    if marked:
-        get_store().delete(marked.sha256, marked.pk)
-        StoredFile.objects.filter(pk=marked.pk).delete()
+    if marked is None:
+        return 0
+    get_store().delete(marked.sha256, marked.pk)
+    reach(Failpoint.CONTENT_DELETE)
+    StoredFile.objects.filter(pk=marked.pk).delete()
+    return marked.size

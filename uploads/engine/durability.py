@@ -1,9 +1,23 @@
-"""Commits that must outlive a power cut."""
+"""What must outlive a power cut, and how it is made to."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.db import connection, transaction
+
+from uploads import conf
+
+
+def each_chunk_is_synced() -> bool:
+    """Whether a chunk must be on the disk before it is acknowledged (`UPLOADS["DURABILITY"]`)."""
+    return conf.current().durability == "chunk"
+
+
+@contextmanager
+def acknowledging_transaction() -> Iterator[None]:
+    """A transaction whose commit a client will be told of: a session opened, a chunk received."""
+    with synced_transaction() if each_chunk_is_synced() else transaction.atomic():
+        yield
 
 
 @contextmanager

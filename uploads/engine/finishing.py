@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from uploads.failpoints import Failpoint, reach
 from uploads.models import FileChunk, FileSession, SessionStatus, StoredFile
 from uploads.signals import upload_completed
 from uploads.storage import StagedFile, StagingMissing, get_store
@@ -55,6 +56,7 @@ def finish(session_id: UUID) -> None:
             continue
         if completed:
             get_store().discard(session_id)
+            reach(Failpoint.FINISH_SIGNAL)
             upload_completed.send_robust(sender=FileSession, session=completed)
             return
     logger.warning("Session %s changed at each of %d looks; left to recovery", session_id, _LOOKS)
@@ -141,6 +143,7 @@ def _heartbeat(session: FileSession) -> Callable[[], None]:
         now = time.monotonic()
         if now - last > HEARTBEAT_SECONDS:
             last = now
+            reach(Failpoint.FINISH_HEARTBEAT)
             FileSession.objects.filter(pk=session.pk).update(updated_at=timezone.now())
 
     return beat
@@ -148,6 +151,7 @@ def _heartbeat(session: FileSession) -> Callable[[], None]:
 
 def _reopen(session: FileSession, damaged: list[int]) -> None:
     """P4: exactly the damaged chunks are missing again, and the session takes them."""
+    reach(Failpoint.FINISH_REOPEN)
     with synced_transaction():
         locked = (
             FileSession.objects.select_for_update()
@@ -203,6 +207,7 @@ def _pending_row(session: FileSession, sha256: str) -> StoredFile | None:
     """The content row to rename for, committed; None when the session is assembling no more."""
     if session.stored_file and session.stored_file.sha256 == sha256:
         return session.stored_file
+    reach(Failpoint.CONTENT_INSERT)
     with synced_transaction():
         pending = StoredFile.objects.create(sha256=sha256, size=session.plan.size)
         claimed = FileSession.objects.filter(pk=session.pk, status=SessionStatus.ASSEMBLING).update(
@@ -229,12 +234,15 @@ def _complete(
     leftover = pending or session.stored_file
     if leftover and stored != leftover:
         remove_content(leftover)
+    if stored:
+        _remove_damaged(sha256)
     return FileSession.objects.filter(pk=session.pk).first() if stored else None
 
 
 def _commit_completion(
     session: FileSession, sha256: str, pending: StoredFile | None
 ) -> StoredFile | None:
+    reach(Failpoint.FINISH_COMPLETE)
     with synced_transaction():
         stored = (
             StoredFile.objects.select_for_update()
@@ -242,7 +250,9 @@ def _commit_completion(
             .first()
         )
         if stored is None and pending is not None:
-            StoredFile.objects.filter(pk=pending.pk).update(state=StoredFile.State.LIVE)
+            StoredFile.objects.filter(pk=pending.pk).update(
+                state=StoredFile.State.LIVE, verified_at=timezone.now()
+            )
             stored = pending
         if stored is None:
             return None
@@ -258,4 +268,14 @@ def _commit_completion(
         if not moved:
             transaction.set_rollback(True)
             return None
+        # Who has this content in a copy that rotted gets it back.
+        FileSession.objects.filter(
+            stored_file__sha256=sha256, stored_file__state=StoredFile.State.DAMAGED
+        ).update(stored_file=stored)
         return stored
+
+
+def _remove_damaged(sha256: str) -> None:
+    """Remove the damaged copies of content that has come in again, whole."""
+    for copy in StoredFile.objects.filter(sha256=sha256, state=StoredFile.State.DAMAGED):
+        remove_content(copy)

@@ -12,11 +12,13 @@ from django.utils import timezone
 from uploads import conf
 from uploads.core.plan import grown_chunk_size
 from uploads.errors import DigestMismatch, TooLarge, Unavailable
+from uploads.failpoints import Failpoint, reach
 from uploads.models import FileSession, SessionStatus, StoredFile
 from uploads.storage import get_store
 
 from .access import reread
 from .background import enqueue_finish
+from .durability import acknowledging_transaction, each_chunk_is_synced
 from .finishing import finish
 from .receiving import assemble_if_whole
 from .recovery import recover_if_stuck
@@ -152,9 +154,10 @@ def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
     session = _new_session(owner, offer)
     # Staging first: once the row is there, chunks may come. An orphan of a crash is swept.
     store = get_store()
-    store.create(session.pk, offer.size)
+    store.create(session.pk, offer.size, synced=each_chunk_is_synced())
+    reach(Failpoint.SESSION_INSERT)
     try:
-        with transaction.atomic():
+        with acknowledging_transaction():
             _take_key(owner, offer)
             session.save(force_insert=True)
     except IntegrityError:

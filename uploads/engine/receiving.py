@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hmac import compare_digest
 
-from django.db import transaction
-
 from uploads.core.bodies import ByteSource, pieces
 from uploads.core.digests import ALGORITHMS, Digest, fingerprint
 from uploads.errors import (
@@ -23,6 +21,7 @@ from uploads.errors import (
     Unavailable,
     UploadError,
 )
+from uploads.failpoints import Failpoint, reach
 from uploads.models import FileChunk, FileSession, SessionStatus
 from uploads.storage import StagingMissing, get_store
 
@@ -30,6 +29,7 @@ from .access import reread
 from .background import enqueue_finish
 from .bits import write_bitmap
 from .buffers import Body, open_body
+from .durability import acknowledging_transaction, each_chunk_is_synced
 from .room import check_room
 from .transitions import move, refusal, touch
 
@@ -123,7 +123,9 @@ class IncomingChunk:
             self._check(digest)
         if self._body is None:
             return self._compared()
-        return self._stored(self._body)
+        receipt = self._stored(self._body)
+        reach(Failpoint.CHUNK_ACKNOWLEDGE)
+        return receipt
 
     def _check(self, declared: Digest) -> None:
         actual = self._hashers[declared.algorithm].digest()
@@ -176,6 +178,8 @@ class IncomingChunk:
                 raise refusal(session)
             check_room(self._length)
             body.copy_to(data, offset)
+            if each_chunk_is_synced():
+                data.sync()
             session, whole = self._recorded()
         return Receipt(session, self._index, duplicate=False), whole
 
@@ -197,7 +201,8 @@ class IncomingChunk:
 
         Also whether the session has become assembling.
         """
-        with transaction.atomic():
+        reach(Failpoint.CHUNK_RECORD)
+        with acknowledging_transaction():
             session = FileSession.objects.select_for_update().filter(pk=self._session.pk).first()
             if session is None or session.status != SessionStatus.ACTIVE:
                 raise refusal(session or reread(self._session))

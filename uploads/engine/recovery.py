@@ -9,6 +9,7 @@ from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from uploads.errors import StorageFull, StorageUnavailable
+from uploads.failpoints import Failpoint, reach
 from uploads.models import FileSession, SessionStatus
 from uploads.storage import get_store
 
@@ -30,6 +31,7 @@ def recover_if_stuck(session: FileSession) -> FileSession:
     Of all who ask at once, one enqueues; the next may when it has been quiet for long again.
     """
     if session.status == SessionStatus.ASSEMBLING and session.is_quiet_for(STUCK_AFTER):
+        reach(Failpoint.FINISH_CLAIM)
         claimed = FileSession.objects.filter(
             pk=session.pk, status=SessionStatus.ASSEMBLING, updated_at=session.updated_at
         ).update(updated_at=timezone.now())

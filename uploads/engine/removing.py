@@ -2,6 +2,7 @@
 
 from django.db import transaction
 
+from uploads.failpoints import Failpoint, reach
 from uploads.models import FileSession, SessionStatus, StoredFile
 from uploads.storage import get_store
 
@@ -24,14 +25,23 @@ def remove(session: FileSession) -> None:
         session = reread(session)
     if session.status == SessionStatus.CANCELLED:
         raise refusal(session)
-    _delete(session)
+    delete(session)
 
 
-def _delete(session: FileSession) -> None:
+def delete(session: FileSession) -> int:
+    """Delete a session that has ended, and its content if nothing else refers to it.
+
+    Returns the bytes of content that this freed.
+    """
+    reach(Failpoint.SESSION_DELETE)
+    unreferenced: StoredFile | None = None
     with transaction.atomic():
-        session.chunks.all().delete()
-        FileSession.objects.filter(pk=session.pk).delete()
-        unreferenced = session.stored_file_id and mark_if_unreferenced(session.stored_file_id)
+        # Read again: its content may have been mended meanwhile, and be another copy now.
+        locked = FileSession.objects.select_for_update().filter(pk=session.pk).first()
+        if locked:
+            locked.chunks.all().delete()
+            FileSession.objects.filter(pk=locked.pk).delete()
+        if locked and locked.stored_file_id:
+            unreferenced = mark_if_unreferenced(locked.stored_file_id)
     get_store().discard(session.pk)
-    if isinstance(unreferenced, StoredFile):
-        remove_content(unreferenced)
+    return remove_content(unreferenced) if unreferenced else 0

@@ -1,91 +1,138 @@
 """Cleaning up: what nobody will continue, and what a crash left behind.
 
-Rows go first, in small transactions, then their staging: a crash in between leaves folders that
-belong to no session, which the next sweep takes. A session that is receiving or assembling is
-spared, whatever its age.
+An incomplete session without news expires first: its data goes, and it shows as expired, so that
+its owner learns what became of it. Once it has shown so for as long again, its row goes too. Rows
+go in small transactions, and staging after them: a crash in between leaves folders that no session
+needs, which the next sweep takes. A session that is receiving or assembling is spared, whatever its
+age.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from itertools import islice
-from typing import TypeVar
-from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from uploads.errors import StorageFull, StorageUnavailable
-from uploads.models import FileChunk, FileSession, SessionStatus, StoredFile
-from uploads.storage import StagingFolder, get_store
+from uploads.failpoints import Failpoint, reach
+from uploads.models import FileChunk, FileSession, SessionStatus
+from uploads.storage import get_store
 
-from .content import remove_content
 from .finishing import STUCK_AFTER, finish
+from .leftovers import remove_leftovers
+from .removing import delete
+from .sweep_report import Sweep
 
-T = TypeVar("T")
-
-#: What a purge takes once it is old: everything that did not become content and no longer will.
-PURGED = (
-    SessionStatus.ACTIVE,
-    SessionStatus.EXPIRED,
-    SessionStatus.FAILED,
-    SessionStatus.CANCELLED,
-)
-#: Sessions whose staging may still be needed.
-_NEEDS_STAGING = (
-    SessionStatus.ACTIVE,
-    SessionStatus.ASSEMBLING,
-    SessionStatus.EXPIRED,
-    SessionStatus.FAILED,
-)
-#: What has no row may be about to get one: only what is older than this is called an orphan.
-ORPHAN_AGE = timedelta(hours=1)
+#: Ended without content: kept only to be seen.
+ENDED = (SessionStatus.EXPIRED, SessionStatus.FAILED, SessionStatus.CANCELLED)
 _BATCH = 200
 
 
-@dataclass(slots=True)
-class Sweep:
-    """What a sweep did, or would do. `say` is told of each item in a line."""
+def sweep(
+    hours: float,
+    *,
+    completed_hours: float | None = None,
+    dry_run: bool = False,
+    say: Callable[[str], object] = lambda _: None,
+) -> Sweep:
+    """Expire and purge sessions without news for `hours`, and remove what was left behind.
 
-    dry_run: bool = False
-    say: Callable[[str], object] = lambda _: None
-    #: Purged sessions by the status they had.
-    sessions: Counter[str] = field(default_factory=Counter)
-    spared: int = 0
-    orphaned_folders: int = 0
-    recovered: int = 0
-    removed_content: int = 0
-    bytes_freed: int = 0
-    #: What the disk refused; the next sweep tries it again.
-    refused: int = 0
-
-    @contextmanager
-    def item(self, name: str) -> Iterator[None]:
-        """One item's work: when the disk refuses it, the others still get their turn."""
-        try:
-            yield
-        except (StorageFull, StorageUnavailable) as error:
-            self.refused += 1
-            self.say(f"refused {name}: {error.__cause__ or error}")
-
-
-def sweep(hours: float, *, dry_run: bool = False, say: Callable[[str], object]) -> Sweep:
-    """Purge incomplete sessions without news for `hours`, and everything that was left behind."""
+    Completed sessions older than `completed_hours` go too, if it is given, with their content
+    unless others refer to it. Safe while uploads run, and beside another sweep.
+    """
     result = Sweep(dry_run, say)
-    _purge_sessions(result, timezone.now() - timedelta(hours=hours))
-    _purge_orphaned_folders(result)
-    _remove_abandoned_content(result)
+    now = timezone.now()
+    _expire(result, now, now - timedelta(hours=hours))
+    _purge_ended(result, now - timedelta(hours=hours))
+    if completed_hours is not None:
+        _purge_completed(result, now - timedelta(hours=completed_hours))
+    remove_leftovers(result)
     # Last, since it may need the room that the others made.
     _recover_stuck(result)
     return result
 
 
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, _BATCH)):
+def _batches(sessions: QuerySet[FileSession]) -> Iterator[list[FileSession]]:
+    """All of them in order of their ids, however many there are and whatever becomes of each."""
+    ordered = sessions.order_by("pk")
+    batch = list(ordered[:_BATCH])
+    while batch:
         yield batch
+        batch = list(ordered.filter(pk__gt=batch[-1].pk)[:_BATCH])
+
+
+def _expire(result: Sweep, now: datetime, before: datetime) -> None:
+    quiet = Q(updated_at__lt=before) | Q(expires_at__lte=now)
+    due = FileSession.objects.filter(quiet, status=SessionStatus.ACTIVE)
+    for batch in _batches(due):
+        idle = [session for session in batch if _is_idle(result, session)]
+        expired = idle if result.dry_run else _mark_expired(idle, due)
+        result.expired += len(expired)
+        for session in expired:
+            _discard_staging(result, session, "expire")
+
+
+def _mark_expired(sessions: list[FileSession], due: QuerySet[FileSession]) -> list[FileSession]:
+    """Those that are still due under the lock of their rows, now expired."""
+    reach(Failpoint.SESSION_EXPIRE)
+    with transaction.atomic():
+        locked = due.select_for_update().filter(pk__in=[session.pk for session in sessions])
+        expired = list(locked)
+        FileSession.objects.filter(pk__in=[session.pk for session in expired]).update(
+            status=SessionStatus.EXPIRED, updated_at=timezone.now()
+        )
+    return expired
+
+
+def _purge_ended(result: Sweep, before: datetime) -> None:
+    old = FileSession.objects.filter(status__in=ENDED, updated_at__lt=before)
+    for batch in _batches(old):
+        purged = batch if result.dry_run else _delete_rows(batch)
+        for session in purged:
+            result.purged[session.status] += 1
+            _discard_staging(result, session, f"purge {session.status}")
+
+
+def _delete_rows(sessions: list[FileSession]) -> list[FileSession]:
+    """Delete sessions that have ended; what has ended stays so, and may only be gone already."""
+    reach(Failpoint.SESSION_PURGE)
+    with transaction.atomic():
+        locked = FileSession.objects.select_for_update().filter(
+            pk__in=[session.pk for session in sessions]
+        )
+        purged = list(locked)
+        ids = [session.pk for session in purged]
+        FileChunk.objects.filter(session__in=ids).delete()
+        FileSession.objects.filter(pk__in=ids).delete()
+    return purged
+
+
+def _purge_completed(result: Sweep, before: datetime) -> None:
+    old = FileSession.objects.filter(status=SessionStatus.COMPLETED, updated_at__lt=before)
+    for batch in _batches(old):
+        for session in batch:
+            result.purged[session.status] += 1
+            result.say(f"purge completed {session.pk} {session.filename!r}")
+            if not result.dry_run:
+                with result.item(f"content of {session.pk}"):
+                    result.bytes_freed += delete(session)
+
+
+def _is_idle(result: Sweep, session: FileSession) -> bool:
+    """Whether nothing is arriving for it. What cannot be looked at is spared."""
+    receiving = True
+    with result.item(f"staging {session.pk}"):
+        receiving = get_store().is_receiving(session.pk)
+    result.spared += receiving
+    return not receiving
+
+
+def _discard_staging(result: Sweep, session: FileSession, doing: str) -> None:
+    store = get_store()
+    freed = store.bytes_staged(session.pk)
+    result.say(f"{doing} {session.pk} {session.filename!r} ({freed} bytes)")
+    with result.item(f"staging {session.pk}"):
+        result.bytes_freed += freed if result.dry_run else store.discard(session.pk)
 
 
 def _recover_stuck(result: Sweep) -> None:
@@ -99,96 +146,3 @@ def _recover_stuck(result: Sweep) -> None:
         if not result.dry_run:
             with result.item(f"recovering {session.pk}"):
                 finish(session.pk)
-
-
-def _purge_sessions(result: Sweep, before: datetime) -> None:
-    last: UUID | None = None
-    while True:
-        old = FileSession.objects.filter(status__in=PURGED, updated_at__lt=before).order_by("pk")
-        if last is not None:
-            old = old.filter(pk__gt=last)
-        batch = list(old[:_BATCH])
-        if not batch:
-            return
-        last = batch[-1].pk
-        _purge_batch(result, batch, before)
-
-
-def _purge_batch(result: Sweep, batch: list[FileSession], before: datetime) -> None:
-    store = get_store()
-    idle = [session for session in batch if _is_idle(result, session)]
-    purged = idle if result.dry_run else _delete_rows(idle, before)
-    for session in purged:
-        freed = store.bytes_staged(session.pk)
-        result.sessions[session.status] += 1
-        result.say(f"purge {session.status} {session.pk} {session.filename!r} ({freed} bytes)")
-        with result.item(f"staging {session.pk}"):
-            result.bytes_freed += freed if result.dry_run else store.discard(session.pk)
-
-
-def _is_idle(result: Sweep, session: FileSession) -> bool:
-    """Whether nothing is arriving for it. What cannot be looked at is spared."""
-    receiving = True
-    with result.item(f"staging {session.pk}"):
-        receiving = get_store().is_receiving(session.pk)
-    result.spared += receiving
-    return not receiving
-
-
-def _delete_rows(sessions: list[FileSession], before: datetime) -> list[FileSession]:
-    """Delete those that are still old under the lock of their rows; which they were."""
-    with transaction.atomic():
-        locked = FileSession.objects.select_for_update().filter(
-            pk__in=[session.pk for session in sessions], status__in=PURGED, updated_at__lt=before
-        )
-        purged = list(locked)
-        ids = [session.pk for session in purged]
-        FileChunk.objects.filter(session__in=ids).delete()
-        FileSession.objects.filter(pk__in=ids).delete()
-    return purged
-
-
-def _purge_orphaned_folders(result: Sweep) -> None:
-    store = get_store()
-    limit = timezone.now() - ORPHAN_AGE
-    old = (folder for folder in store.staging_folders() if folder.touched_at < limit)
-    for batch in _batches(old):
-        for folder in _orphans(batch):
-            result.orphaned_folders += 1
-            result.say(f"orphaned staging {folder.name} ({folder.bytes_on_disk} bytes)")
-            with result.item(f"staging {folder.name}"):
-                if not result.dry_run:
-                    store.discard_folder(folder.name)
-                result.bytes_freed += folder.bytes_on_disk
-
-
-def _orphans(folders: list[StagingFolder]) -> list[StagingFolder]:
-    ids = {folder.name: _as_uuid(folder.name) for folder in folders}
-    needed = set(
-        FileSession.objects.filter(
-            pk__in=[value for value in ids.values() if value], status__in=_NEEDS_STAGING
-        ).values_list("pk", flat=True)
-    )
-    return [folder for folder in folders if ids[folder.name] not in needed]
-
-
-def _as_uuid(name: str) -> UUID | None:
-    try:
-        return UUID(name)
-    except ValueError:
-        return None
-
-
-def _remove_abandoned_content(result: Sweep) -> None:
-    """Content whose deletion, or whose verifier, did not come to its end."""
-    limit = timezone.now() - ORPHAN_AGE
-    deleting = StoredFile.objects.filter(state=StoredFile.State.DELETING)
-    pending = StoredFile.objects.filter(
-        state=StoredFile.State.PENDING, created_at__lt=limit, sessions__isnull=True
-    )
-    for stored in [*deleting, *pending]:
-        result.removed_content += 1
-        result.say(f"abandoned content {stored.sha256}")
-        if not result.dry_run:
-            with result.item(f"content {stored.sha256}"):
-                remove_content(stored)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from uploads import conf
 from uploads.errors import SessionCancelled, SessionExpired, SessionFailed, UploadError, WrongState
+from uploads.failpoints import Failpoint, reach
 from uploads.models import FileSession, SessionStatus
 
 ALLOWED: dict[SessionStatus, frozenset[SessionStatus]] = {
@@ -53,6 +54,7 @@ def move(
     if target not in ALLOWED[source]:
         raise ValueError(f"a session never goes from {source} to {target}")
     now = timezone.now()
+    reach(Failpoint.SESSION_MOVE)
     return bool(
         FileSession.objects.filter(pk=session_id, status=source, **(only_if or {})).update(
             **{"status": target, "updated_at": now, **changes}
@@ -69,8 +71,6 @@ def expire_if_due(session: FileSession) -> FileSession:
             SessionStatus.ACTIVE,
             SessionStatus.EXPIRED,
             only_if={"expires_at__lte": now},
-            # That its time is over is no news of it: cleanup still counts from the last chunk.
-            updated_at=session.updated_at,
         )
         if expired:
             session.status = SessionStatus.EXPIRED
@@ -83,6 +83,7 @@ def declare(session_id: UUID, sha256: str) -> bool:
     Raises IntegrityError when another open session of its owner declares the same content. A
     verifier at work looks at the declared hash once more when it completes the session.
     """
+    reach(Failpoint.SESSION_DECLARE)
     return bool(FileSession.objects.filter(pk=session_id, sha256="").open().update(sha256=sha256))
 
 
@@ -91,6 +92,7 @@ def touch(session: FileSession) -> None:
     now = timezone.now()
     session.updated_at = now
     session.expires_at = now + conf.current().session_lifetime
+    reach(Failpoint.SESSION_TOUCH)
     FileSession.objects.filter(pk=session.pk, status=session.status).update(
         updated_at=session.updated_at, expires_at=session.expires_at
     )

@@ -5,10 +5,18 @@ from pathlib import Path
 
 from uploads import conf
 
-from .base import Incoming, StagedFile, StagingFolder, StagingMissing, Store
+from .base import ContentFile, Incoming, StagedFile, StagingFolder, StagingMissing, Store
 from .filesystem import FilesystemStore
 
-__all__ = ["Incoming", "StagedFile", "StagingFolder", "StagingMissing", "Store", "get_store"]
+__all__ = [
+    "ContentFile",
+    "Incoming",
+    "StagedFile",
+    "StagingFolder",
+    "StagingMissing",
+    "Store",
+    "get_store",
+]
 
 
 @cache

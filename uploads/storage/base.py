@@ -54,7 +54,10 @@ class StagedFile(Protocol):
         """Cut off what is beyond `size`, or fill up to it with zeros."""
 
     def sync(self) -> None:
-        """Return when the bytes are on the disk."""
+        """Return when the bytes are on the disk.
+
+        After a failure what is read is what the disk really holds, as far as the system can tell.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,20 @@ class StagingFolder:
     bytes_on_disk: int
 
 
+@dataclass(frozen=True, slots=True)
+class ContentFile:
+    """What a sweep needs to know of one file in content."""
+
+    sha256: str
+    content_id: UUID
+    #: When it came to be where it is.
+    moved_at: datetime
+    bytes_on_disk: int
+
+
 class Store(Protocol):
-    def create(self, session_id: UUID, size: int) -> None:
-        """Make the staged file, sparse, of exactly `size` bytes."""
+    def create(self, session_id: UUID, size: int, *, synced: bool = False) -> None:
+        """Make the staged file, sparse, of exactly `size` bytes; on the disk if `synced`."""
 
     def open(self, session_id: UUID) -> AbstractContextManager[StagedFile]:
         """Open the staged file, never creating it. Raises StagingMissing."""
@@ -105,6 +119,9 @@ class Store(Protocol):
 
     def delete(self, sha256: str, content_id: UUID) -> None:
         """Remove content, if it is there."""
+
+    def content_files(self) -> Iterator[ContentFile]:
+        """All files in content, of known stored files or not, in no order."""
 
     def hold_lease(self, name: str) -> bool:
         """Hold `name` for as long as this process lives; False while another process does."""

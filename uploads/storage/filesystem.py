@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 from uuid import UUID, uuid4
 
+from uploads.core.digests import SHA256_HEX
 from uploads.errors import StorageFull, StorageUnavailable
+from uploads.failpoints import Failpoint, reach
 
-from .base import StagedFile, StagingFolder, StagingMissing
+from .base import ContentFile, StagedFile, StagingFolder, StagingMissing
 from .locks import locked
 
 #: A body's file untouched for this long belongs to a process that died.
@@ -58,6 +60,7 @@ def _translated() -> Iterator[None]:
 def _sync_folder(path: Path) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        reach(Failpoint.FOLDER_SYNC)
         os.fsync(fd)
     finally:
         os.close(fd)
@@ -69,7 +72,9 @@ def _rename_into_folder(source: Path, target: Path) -> None:
     A target that is there already is the file itself, moved before a crash.
     """
     while True:
+        reach(Failpoint.CONTENT_FOLDER)
         target.parent.mkdir(parents=True, exist_ok=True)
+        reach(Failpoint.CONTENT_RENAME)
         try:
             source.rename(target)
         except FileNotFoundError as error:
@@ -85,16 +90,23 @@ def _remove_folder(folder: Path) -> None:
     """Remove a folder whose files may vanish meanwhile, because their owners end."""
     with os.scandir(folder) as entries:
         for entry in entries:
+            reach(Failpoint.STAGING_REMOVE_FILE)
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path)
             else:
                 Path(entry.path).unlink(missing_ok=True)
+    reach(Failpoint.STAGING_REMOVE_FOLDER)
     try:
         folder.rmdir()
     except OSError as error:
         # A body began to arrive in between: it will be refused, and a later sweep takes the rest.
         if error.errno != errno.ENOTEMPTY:
             raise
+
+
+def _forget_cached(fd: int) -> None:
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _bytes_on_disk(folder: Path) -> int:
@@ -113,6 +125,21 @@ def _bytes_on_disk(folder: Path) -> int:
 def _staging_folder(entry: os.DirEntry[str]) -> StagingFolder:
     touched = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC)
     return StagingFolder(entry.name, touched, _bytes_on_disk(Path(entry.path)))
+
+
+def _content_file(entry: os.DirEntry[str], sha256: str) -> ContentFile:
+    status = entry.stat(follow_symlinks=False)
+    # Not the time of the bytes, which a rename keeps, but of the rename.
+    moved = datetime.fromtimestamp(status.st_ctime, UTC)
+    return ContentFile(sha256, UUID(entry.name), moved, status.st_blocks * 512)
+
+
+def _is_content(entry: os.DirEntry[str]) -> bool:
+    """Whether a name in content is one of ours: a lowercase UUID."""
+    try:
+        return str(UUID(entry.name)) == entry.name and entry.is_file(follow_symlinks=False)
+    except ValueError:
+        return False
 
 
 def _is_touched_since(entry: os.DirEntry[str], moment: float) -> bool:
@@ -135,6 +162,7 @@ class FilesystemIncoming:
         with _translated():
             view = memoryview(piece)
             while view:
+                reach(Failpoint.INCOMING_SPILL)
                 view = view[os.write(self._opened(), view) :]
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
@@ -147,6 +175,7 @@ class FilesystemIncoming:
             self._touched = now
             # A sweep may have taken the file already; then the session's state settles the rest.
             with contextlib.suppress(OSError):
+                reach(Failpoint.INCOMING_TOUCH)
                 os.utime(self._path)
 
     def _opened(self) -> int:
@@ -159,6 +188,7 @@ class FilesystemIncoming:
             os.close(self._fd)
             self._fd = None
         with contextlib.suppress(OSError):
+            reach(Failpoint.INCOMING_REMOVE)
             self._path.unlink()
 
 
@@ -183,6 +213,7 @@ class FilesystemStagedFile:
         with _translated():
             done = 0
             while done < len(data):
+                reach(Failpoint.CHUNK_WRITE)
                 done += os.pwrite(self._fd, data[done:], offset + done)
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
@@ -191,11 +222,19 @@ class FilesystemStagedFile:
 
     def set_size(self, size: int) -> None:
         with _translated():
+            reach(Failpoint.DATA_RESIZE)
             os.ftruncate(self._fd, size)
 
     def sync(self) -> None:
         with _translated():
-            os.fsync(self._fd)
+            try:
+                reach(Failpoint.DATA_SYNC)
+                os.fsync(self._fd)
+            except OSError:
+                # The kernel reports a failed write once and keeps the bytes in its cache as if all
+                # were well. Forgotten there, what the disk really holds is what is verified next.
+                _forget_cached(self._fd)
+                raise
 
 
 class FilesystemStore:
@@ -207,15 +246,23 @@ class FilesystemStore:
         self._staging = root / "staging"
         self._content = root / "content"
 
-    def create(self, session_id: UUID, size: int) -> None:
+    def create(self, session_id: UUID, size: int, *, synced: bool = False) -> None:
         with _translated():
             folder = self._folder(session_id)
+            reach(Failpoint.STAGING_FOLDER)
             folder.mkdir(parents=True)
+            reach(Failpoint.STAGING_DATA)
             fd = os.open(folder / "data", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
             try:
+                reach(Failpoint.STAGING_SIZE)
                 os.ftruncate(fd, size)
+                if synced:
+                    FilesystemStagedFile(fd).sync()
             finally:
                 os.close(fd)
+            if synced:
+                for path in (folder, self._staging, self._root):
+                    _sync_folder(path)
 
     @contextmanager
     def open(self, session_id: UUID) -> Iterator[StagedFile]:
@@ -231,6 +278,7 @@ class FilesystemStore:
     def incoming(self, session_id: UUID) -> Iterator[FilesystemIncoming]:
         path = self._folder(session_id) / f"{_INCOMING}{uuid4().hex}"
         try:
+            reach(Failpoint.INCOMING_CREATE)
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         except FileNotFoundError:
             self._missing(path)
@@ -292,10 +340,31 @@ class FilesystemStore:
     def delete(self, sha256: str, content_id: UUID) -> None:
         path = self._path(sha256, content_id)
         with _translated():
+            reach(Failpoint.CONTENT_REMOVE_FILE)
             path.unlink(missing_ok=True)
+            reach(Failpoint.CONTENT_REMOVE_FOLDER)
             # Another copy of the same content may be there, or arriving: then the folder stays.
-            with contextlib.suppress(FileNotFoundError, OSError):
+            with contextlib.suppress(OSError):
                 path.parent.rmdir()
+
+    def content_files(self) -> Iterator[ContentFile]:
+        with (
+            _translated(),
+            contextlib.suppress(FileNotFoundError),
+            os.scandir(self._content) as folders,
+        ):
+            for folder in folders:
+                if SHA256_HEX.fullmatch(folder.name):
+                    yield from self._content_files_of(folder.name)
+
+    def _content_files_of(self, sha256: str) -> Iterator[ContentFile]:
+        with (
+            contextlib.suppress(FileNotFoundError, NotADirectoryError),
+            os.scandir(self._content / sha256) as entries,
+        ):
+            for entry in filter(_is_content, entries):
+                with contextlib.suppress(FileNotFoundError):
+                    yield _content_file(entry, sha256)
 
     def hold_lease(self, name: str) -> bool:
         if name in self._leases:
