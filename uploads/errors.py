@@ -136,6 +136,16 @@ class SessionExpired(SessionGone):
     title = "The upload has expired"
 
 
+class PreconditionFailed(UploadError):
+    code = "precondition_failed"
+    title = "The file is not the one that the request is about"
+
+
+class RangeNotSatisfiable(UploadError):
+    code = "range_not_satisfiable"
+    title = "The file has no bytes in this range"
+
+
 class TooLarge(UploadError):
     code = "too_large"
     title = "This is larger than allowed"

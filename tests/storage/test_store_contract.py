@@ -251,3 +251,23 @@ def test_the_holder_of_a_lease_still_holds_it_when_it_asks_again(store: Store) -
     """P7: a take-over that failed after the lease was taken can be tried again."""
     assert store.hold_lease("one")
     assert store.hold_lease("one")
+
+
+def test_content_files_names_all_that_is_in_content(store: Store) -> None:
+    assert list(store.content_files()) == []
+    ids = [uuid4() for _ in range(3)]
+    for number, session_id in enumerate(ids):
+        store.create(session_id, 5000)
+        store.adopt(session_id, "abc"[number % 2] * 64, session_id)
+    files = {file.content_id: file for file in store.content_files()}
+    assert set(files) == set(ids)
+    assert {file.sha256 for file in files.values()} == {"a" * 64, "b" * 64}
+    age = datetime.now(UTC) - files[ids[0]].moved_at
+    assert abs(age) < timedelta(minutes=5)
+
+
+def test_a_synced_staged_file_is_like_any_other(store: Store) -> None:
+    session_id = uuid4()
+    store.create(session_id, 10, synced=True)
+    with store.open(session_id) as data:
+        assert data.size == 10

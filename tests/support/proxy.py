@@ -10,11 +10,42 @@ from typing import Self
 _PIECE = 16 * 1024
 
 
+class _Way:
+    """One direction of all connections together: its bytes, and after which of them to cut."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._cut_at: int | None = None
+
+    @property
+    def count(self) -> int:
+        with self._lock:
+            return self._count
+
+    def reset_count(self) -> None:
+        with self._lock:
+            self._count = 0
+
+    def cut_after(self, count: int | None) -> None:
+        """After so many more; None for never."""
+        with self._lock:
+            self._cut_at = None if count is None else self._count + count
+
+    def counted(self, piece: bytes) -> bytes:
+        """The part of `piece` that may pass before a cut."""
+        with self._lock:
+            room = len(piece) if self._cut_at is None else max(0, self._cut_at - self._count)
+            allowed = piece[:room]
+            self._count += len(allowed)
+            return allowed
+
+
 class Proxy:
     """`with Proxy(server.port) as proxy:` forwards from `proxy.url` to the server.
 
-    Counts the bytes sent upstream (from client to server); can cut all connections after so many
-    of them, refuse new connections, slow the way up, hold bodies back, and heal.
+    Counts the bytes sent upstream (from client to server) and downstream; can cut all connections
+    after so many of them, refuse new connections, slow the way up, hold bodies back, and heal.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -23,9 +54,11 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._lock = threading.Lock()
+        self._cutting = threading.Lock()
         self._connections: set[socket.socket] = set()
-        self._upstream = 0
-        self._cut_at: int | None = None
+        self._upward = _Way()
+        self._downward = _Way()
+        self._stays_down = True
         self._hold_at: int | None = None
         self._freed = threading.Event()
         self._down = False
@@ -50,18 +83,31 @@ class Proxy:
 
     @property
     def bytes_upstream(self) -> int:
-        with self._lock:
-            return self._upstream
+        return self._upward.count
+
+    @property
+    def bytes_downstream(self) -> int:
+        return self._downward.count
 
     def reset_count(self) -> None:
-        with self._lock:
-            self._upstream = 0
+        """Of both ways."""
+        self._upward.reset_count()
+        self._downward.reset_count()
 
     def cut_after(self, count: int) -> None:
         """After `count` more bytes upstream, cut all connections and refuse new ones."""
         self.was_cut.clear()
-        with self._lock:
-            self._cut_at = self._upstream + count
+        self._stays_down = True
+        self._upward.cut_after(count)
+
+    def cut_down_after(self, count: int, *, stay_down: bool = True) -> None:
+        """After `count` more bytes downstream, cut all connections; refuse new ones, or don't.
+
+        If they are not refused there is but one cut: whoever tries again gets through at once.
+        """
+        self.was_cut.clear()
+        self._stays_down = stay_down
+        self._downward.cut_after(count)
 
     def hold_after(self, count: int) -> None:
         """After `count` more bytes upstream let no body through until `release`.
@@ -71,7 +117,7 @@ class Proxy:
         self.was_held.clear()
         with self._lock:
             self._freed.clear()
-            self._hold_at = self._upstream + count
+            self._hold_at = self._upward.count + count
 
     def release(self) -> None:
         with self._lock:
@@ -88,6 +134,10 @@ class Proxy:
         """Cut all connections and refuse new ones, until `heal`."""
         with self._lock:
             self._down = True
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        with self._lock:
             connections, self._connections = self._connections, set()
         for connection in connections:
             _close(connection)
@@ -96,8 +146,9 @@ class Proxy:
         """Let everything through again, at full speed."""
         with self._lock:
             self._down = False
-            self._cut_at = None
             self._bytes_per_second = None
+        self._upward.cut_after(None)
+        self._downward.cut_after(None)
 
     def throttle(self, bytes_per_second: float | None) -> None:
         """Slow the way up of each connection; None for full speed."""
@@ -143,11 +194,10 @@ class Proxy:
                 if self._is_held(piece):
                     self.was_held.set()
                     self._freed.wait()
-                allowed = self._counted(piece)
+                allowed = self._upward.counted(piece)
                 server.sendall(allowed)
                 if len(allowed) < len(piece):
-                    self.go_down()
-                    self.was_cut.set()
+                    self._cut()
                     return
                 self._slow_down(len(piece))
             server.shutdown(socket.SHUT_WR)
@@ -157,21 +207,29 @@ class Proxy:
     def _pump_down(self, server: socket.socket, client: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while piece := server.recv(_PIECE):
-                client.sendall(piece)
+                allowed = self._downward.counted(piece)
+                client.sendall(allowed)
+                if len(allowed) < len(piece):
+                    self._cut()
+                    return
         self._forget(client, server)
 
-    def _counted(self, piece: bytes) -> bytes:
-        """The part of `piece` that may pass before a cut."""
-        with self._lock:
-            room = len(piece) if self._cut_at is None else max(0, self._cut_at - self._upstream)
-            allowed = piece[:room]
-            self._upstream += len(allowed)
-            return allowed
+    def _cut(self) -> None:
+        """Once, though several connections may come to the same end."""
+        with self._cutting:
+            if self.was_cut.is_set():
+                return
+            if self._stays_down:
+                self.go_down()
+            else:
+                self._downward.cut_after(None)
+                self._disconnect()
+            self.was_cut.set()
 
     def _is_held(self, piece: bytes) -> bool:
         """Only bodies fill whole pieces."""
         with self._lock:
-            due = self._hold_at is not None and self._upstream >= self._hold_at
+            due = self._hold_at is not None and self._upward.count >= self._hold_at
         return due and len(piece) == _PIECE
 
     def _slow_down(self, count: int) -> None:

@@ -11,7 +11,13 @@ from django.utils import timezone
 
 from uploads import conf
 from uploads.core.plan import grown_chunk_size
-from uploads.errors import DigestMismatch, TooLarge, Unavailable
+from uploads.errors import (
+    DigestMismatch,
+    StorageFull,
+    StorageUnavailable,
+    TooLarge,
+    Unavailable,
+)
 from uploads.failpoints import Failpoint, reach
 from uploads.models import FileSession, SessionStatus, StoredFile
 from uploads.storage import get_store
@@ -154,13 +160,13 @@ def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
     session = _new_session(owner, offer)
     # Staging first: once the row is there, chunks may come. An orphan of a crash is swept.
     store = get_store()
-    store.create(session.pk, offer.size, synced=each_chunk_is_synced())
-    reach(Failpoint.SESSION_INSERT)
     try:
+        store.create(session.pk, offer.size, synced=each_chunk_is_synced())
+        reach(Failpoint.SESSION_INSERT)
         with acknowledging_transaction():
             _take_key(owner, offer)
             session.save(force_insert=True)
-    except IntegrityError:
+    except (IntegrityError, StorageFull, StorageUnavailable):
         store.discard(session.pk)
         raise
     if session.status == SessionStatus.ASSEMBLING:

@@ -14,6 +14,7 @@ from uploads.core.plan import ChunkPlan
 from uploads.engine import completing, opening, receiving, removing
 from uploads.engine.access import get_present_session, get_session
 from uploads.engine.recovery import recover_if_stuck
+from uploads.engine.rereading import DAMAGED_ERROR, is_damaged
 from uploads.engine.transitions import refusal
 from uploads.errors import (
     ContentNotReady,
@@ -105,7 +106,7 @@ def content(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> H
             f"This upload is {session.status}; its content is served once it is completed.",
             state=session.status,
         )
-    return attachment(session)
+    return attachment(request, session)
 
 
 @endpoint("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -138,6 +139,8 @@ def _summary(session: FileSession) -> dict[str, Any]:
     }
     if session.status == SessionStatus.FAILED:
         body["error"] = session.error
+    elif is_damaged(session):
+        body["error"] = DAMAGED_ERROR
     return body
 
 
@@ -161,7 +164,9 @@ def _session_response(user: AbstractBaseUser, session_id: UUID) -> HttpResponse:
 
 
 def _list(request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
-    sessions = FileSession.objects.owned_by(user).order_by("-created_at", "-id")
+    # With its stored file, which says whether it is damaged.
+    sessions = FileSession.objects.owned_by(user).select_related("stored_file")
+    sessions = sessions.order_by("-created_at", "-id")
     state = request.GET.get("state", "")
     if state:
         if state not in SessionStatus.values:

@@ -25,8 +25,10 @@ STATUSES: dict[type[UploadError], int] = {
     errors.WrongState: 409,
     errors.SessionGone: 410,
     errors.LengthRequired: 411,
+    errors.PreconditionFailed: 412,
     errors.TooLarge: 413,
     errors.UnsupportedMedia: 415,
+    errors.RangeNotSatisfiable: 416,
     errors.DigestMismatch: 422,
     errors.Unavailable: 503,
     errors.StorageFull: 507,
@@ -64,4 +66,7 @@ def problem(error: UploadError) -> HttpResponse:
         response["WWW-Authenticate"] = 'Bearer realm="uploads"'
     if "allowed" in error.members:
         response["Allow"] = ", ".join(error.members["allowed"])
+    if "complete_length" in error.members:
+        # RFC 9110, section 15.5.17: how many bytes there are.
+        response["Content-Range"] = f"bytes */{error.members['complete_length']}"
     return response

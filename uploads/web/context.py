@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from uploads import conf
 from uploads.engine.recovery import recover_if_stuck
+from uploads.engine.rereading import DAMAGED_ERROR, is_damaged
 from uploads.models import FileSession, FileSessionQuerySet, SessionStatus
 
 from .chunk_map import ChunkMap, draw
@@ -20,6 +21,8 @@ from .chunk_map import ChunkMap, draw
 #: A chunk arrived this recently: somebody is probably sending, in this tab or elsewhere.
 RECENT = timedelta(seconds=30)
 
+#: What a row calls a completed session whose stored file has rotted.
+DAMAGED = "damaged"
 _LABELS = {
     SessionStatus.ACTIVE: _("Interrupted"),
     SessionStatus.ASSEMBLING: _("Verifying"),
@@ -27,6 +30,7 @@ _LABELS = {
     SessionStatus.FAILED: _("Failed"),
     SessionStatus.CANCELLED: _("Cancelled"),
     SessionStatus.EXPIRED: _("Expired"),
+    DAMAGED: _("Damaged"),
 }
 
 
@@ -35,9 +39,11 @@ class Row:
     """One session as its row shows it."""
 
     session: FileSession
-    #: The status, with one that has run out of time already called expired.
+    #: The status, with one that has run out of time already called expired, or DAMAGED.
     state: str
     label: Any
+    #: Why it failed or is damaged, in a sentence for people.
+    error: Any
     under_way: bool
     received_bytes: int
     progress: float
@@ -87,7 +93,8 @@ def _row(session: FileSession, now: datetime) -> Row:
     return Row(
         session=session,
         state=state,
-        label=_("Active just now") if recent else _LABELS[SessionStatus(state)],
+        label=_("Active just now") if recent else _LABELS[state],
+        error=_(DAMAGED_ERROR) if state == DAMAGED else session.error,
         under_way=recent or state == SessionStatus.ASSEMBLING,
         received_bytes=session.received_bytes if known else 0,
         progress=session.progress if known else 0.0,
@@ -101,7 +108,7 @@ def _state(session: FileSession, now: datetime) -> str:
     """As `expire_if_due` would have it, but a page that is only looked at changes nothing."""
     if session.status == SessionStatus.ACTIVE and session.expires_at <= now:
         return SessionStatus.EXPIRED.value
-    return session.status
+    return DAMAGED if is_damaged(session) else session.status
 
 
 def _to_resume(session: FileSession) -> str:
@@ -123,7 +130,7 @@ def _url(name: str, session: FileSession) -> str:
 
 
 def _page(user: AbstractBaseUser, before: str, after: str) -> Page:
-    own = FileSession.objects.owned_by(user)
+    own = FileSession.objects.owned_by(user).select_related("stored_file")
     listed = own.exclude(status=SessionStatus.CANCELLED)
     size = conf.current().page_size
     if cursor := own.by_text(after):

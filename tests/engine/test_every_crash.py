@@ -1,0 +1,47 @@
+"""A crash before every single step of every operation (P3, P7).
+
+The process is really killed. Then a server starts, cron does its work, and alice's client does
+what clients do: it asks, sends what is missing, completes. Her file must arrive whole, and nothing
+may be left that belongs to nobody.
+"""
+
+import pytest
+
+from tests.support.crashes import kill_at
+from tests.support.scenarios import SCENARIOS, World, assert_sound, prepared
+from uploads.models import FileSession, SessionStatus
+
+CRASHES = [
+    pytest.param(name, number, id=f"{name}-{number}-{point}")
+    for name, scenario in SCENARIOS.items()
+    for number, point in enumerate(scenario.points)
+]
+
+
+def unacknowledged(world: World) -> set[int]:
+    """The chunks that were acknowledged and are not there."""
+    session = FileSession.objects.filter(owner=world.alice).first()
+    if session is None or session.status not in {SessionStatus.ACTIVE, SessionStatus.ASSEMBLING}:
+        return set()
+    return {index for index in world.acknowledged if index not in session.bitmap}
+
+
+@pytest.mark.parametrize(("name", "number"), CRASHES)
+def test_p3_p7_a_crash_before_this_step_loses_nothing_and_leaves_nothing(
+    name: str, number: int
+) -> None:
+    with prepared(name) as (world, operate, scenario):
+        assert kill_at(number, operate) == scenario.points[number]
+    if not scenario.damaging:
+        assert unacknowledged(world) == set()
+    world.restart()
+    if scenario.removing:
+        world.remove_all()
+    else:
+        world.finish_upload()
+    world.restart()
+    assert_sound()
+    if scenario.removing:
+        assert not FileSession.objects.filter(
+            owner=world.alice, status=SessionStatus.COMPLETED
+        ).exists()

@@ -1,0 +1,411 @@
+"""The engine against a small model, by hypothesis: any order of operations, crashes and damage.
+
+The model knows only what clients know: which chunks they have sent, and which of them were
+acknowledged. Every promise is an invariant over that and what is stored. In the end a server
+starts, clients send what is missing, and all must be complete and whole, with nothing left over.
+"""
+
+import contextlib
+import io
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from unittest import mock
+from uuid import UUID
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.support.bodies import cut, flipped, payload, sha256
+from tests.support.crashes import hooked
+from tests.support.scenarios import assert_sound
+from tests.support.sessions import TINY_CHUNK, content_of, damage, staging_of
+from tests.support.tasks import drop_tasks, run_tasks
+from uploads import conf
+from uploads.core.digests import Digest, fingerprint
+from uploads.engine import leftovers
+from uploads.engine.access import get_session
+from uploads.engine.completing import complete
+from uploads.engine.opening import Offer, Outcome, open_session
+from uploads.engine.receiving import receive_chunk
+from uploads.engine.recovery import recover_all
+from uploads.engine.removing import remove
+from uploads.engine.rereading import reread_content
+from uploads.engine.sweeping import sweep
+from uploads.errors import ChunkConflict, UploadError
+from uploads.failpoints import Failpoint
+from uploads.models import FileChunk, FileSession, SessionStatus, StoredFile
+
+#: Two of them share their first chunk; one is empty; one ends with a whole chunk.
+FILES = [payload(350), payload(100) + payload(130, seed=2), b"", payload(200, seed=3)]
+FINAL = {SessionStatus.COMPLETED, SessionStatus.FAILED, SessionStatus.CANCELLED}
+
+#: Where the disk may refuse: what writes, syncs, makes or renames.
+ON_THE_DISK = [
+    Failpoint.STAGING_FOLDER,
+    Failpoint.STAGING_DATA,
+    Failpoint.STAGING_SIZE,
+    Failpoint.INCOMING_CREATE,
+    Failpoint.CHUNK_WRITE,
+    Failpoint.DATA_RESIZE,
+    Failpoint.DATA_SYNC,
+    Failpoint.FOLDER_SYNC,
+    Failpoint.CONTENT_FOLDER,
+    Failpoint.CONTENT_RENAME,
+    Failpoint.CONTENT_REMOVE_FILE,
+    Failpoint.STAGING_REMOVE_FILE,
+]
+
+some_file = st.integers(0, len(FILES) - 1)
+some_one = st.integers(0, 50)
+some_chunk = st.integers(0, 3)
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class Sent:
+    """What the client of one session knows."""
+
+    owner: User
+    data: bytes
+    declared: str
+    #: Bytes that may have been taken as a chunk, acknowledged or not.
+    offered: dict[int, set[bytes]] = field(default_factory=dict)
+    #: Bytes that the engine said it has.
+    acknowledged: dict[int, bytes] = field(default_factory=dict)
+    #: Chunks whose bytes a disk has damaged since.
+    damaged: set[int] = field(default_factory=set)
+    #: The last final state that was seen: it never changes again.
+    final: str = ""
+    #: Whether the client has been told that the session is gone.
+    removed: bool = False
+
+
+class EngineMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        _empty_everything()
+        self.owners = [User.objects.create_user(name) for name in ("alice", "bob")]
+        self.sent: dict[UUID, Sent] = {}
+        #: How many more failpoints the process lives for; None: it does not crash.
+        self.life: int | None = None
+        self.dead = False
+        #: What the disk refuses next, by its failpoint.
+        self.refused: Failpoint | None = None
+
+    # ------------------------------------------------------------ what clients do
+
+    @rule(owner=st.integers(0, 1), file=some_file, declare=st.booleans(), wrong=st.booleans())
+    def open(self, owner: int, file: int, declare: bool, wrong: bool) -> None:
+        data, person = FILES[file], self.owners[owner]
+        declared = "" if not declare else "e" * 64 if wrong and data else sha256(data)
+        offer = Offer("file", len(data), declared, f"key {file} {declared}", chunk_size=TINY_CHUNK)
+        with self.attempt() as done:
+            outcome, session = open_session(person, offer)
+            done()
+            assert session.owner == person, "P9"
+            if outcome == Outcome.FILE_EXISTS:
+                assert content_of(session) == data
+        for found in FileSession.objects.exclude(pk__in=self.sent):
+            self.sent[found.pk] = Sent(person, data, declared)
+
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one, index=some_chunk, times=st.integers(1, 2))
+    def send(self, one: int, index: int, times: int) -> None:
+        session_id, sent = self.pick(one)
+        chunks = cut(sent.data, TINY_CHUNK)
+        for _ in range(times):
+            if index < len(chunks):
+                self.offer(session_id, sent, index, chunks[index])
+
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one, index=some_chunk)
+    def send_other_bytes(self, one: int, index: int) -> None:
+        """A client whose file has changed."""
+        session_id, sent = self.pick(one)
+        chunks = cut(sent.data, TINY_CHUNK)
+        if index < len(chunks):
+            self.offer(session_id, sent, index, flipped(chunks[index]))
+
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one, index=some_chunk, short=st.booleans())
+    def send_what_is_damaged_on_its_way(self, one: int, index: int, short: bool) -> None:
+        session_id, sent = self.pick(one)
+        chunks = cut(sent.data, TINY_CHUNK)
+        if index >= len(chunks):
+            return
+        before, taken = self.received(session_id), []
+        body = chunks[index][:-1] if short else flipped(chunks[index])
+        declared = [Digest("sha-256", bytes.fromhex(sha256(chunks[index])))]
+        with self.attempt() as done:
+            session = self.found(session_id, sent)
+            taken.append(receive_chunk(session, index, io.BytesIO(body), declared))
+            done()
+        assert taken == []
+        assert self.received(session_id) == before
+
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one, declare=st.booleans())
+    def complete(self, one: int, declare: bool) -> None:
+        session_id, sent = self.pick(one)
+        with self.attempt() as done:
+            complete(self.found(session_id, sent), sha256(sent.data) if declare else "")
+            done()
+
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one)
+    def remove(self, one: int) -> None:
+        session_id, sent = self.pick(one)
+        with self.attempt() as done:
+            remove(self.found(session_id, sent))
+            done()
+            sent.removed = True
+
+    # ------------------------------------------------------------ what the server does
+
+    @rule()
+    def verify(self) -> None:
+        with self.attempt():
+            run_tasks()
+
+    @rule()
+    def restart(self) -> None:
+        drop_tasks()
+        with self.attempt():
+            recover_all()
+            run_tasks()
+
+    @rule(completed=st.booleans())
+    def clean_up(self, completed: bool) -> None:
+        with (
+            self.attempt(),
+            mock.patch.object(leftovers, "ORPHAN_AGE", -timedelta(hours=1)),
+        ):
+            sweep(48, completed_hours=48 if completed else None)
+
+    @rule()
+    def read_content_again(self) -> None:
+        with self.attempt():
+            list(reread_content(timezone.now()))
+
+    # ------------------------------------------------------------ what happens to it
+
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one)
+    def time_passes(self, one: int) -> None:
+        session_id, _ = self.pick(one)
+        long_ago = timezone.now() - timedelta(hours=49)
+        FileSession.objects.filter(pk=session_id).update(updated_at=long_ago, expires_at=long_ago)
+
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one, index=some_chunk)
+    def a_staged_chunk_is_damaged(self, one: int, index: int) -> None:
+        session_id, sent = self.pick(one)
+        session = FileSession.objects.filter(pk=session_id).first()
+        if session and index in self.received(session_id) and self.is_staged(session):
+            # Damaged twice, it would be whole again.
+            if index not in sent.damaged:
+                damage(session, index * TINY_CHUNK)
+            sent.damaged.add(index)
+
+    @rule(after=st.integers(0, 12))
+    def the_process_will_end(self, after: int) -> None:
+        self.life = after
+
+    @rule(point=st.sampled_from(ON_THE_DISK))
+    def the_disk_will_be_full(self, point: Failpoint) -> None:
+        self.refused = point
+
+    # ------------------------------------------------------------ the promises
+
+    @invariant()
+    def p3_what_was_acknowledged_is_there(self) -> None:
+        for session_id, sent in self.sent.items():
+            session = FileSession.objects.filter(pk=session_id).first()
+            if session is None or session.status != SessionStatus.ACTIVE:
+                continue
+            received = self.received(session_id)
+            staged = (staging_of(session) / "data").read_bytes()
+            for index, chunk in sent.acknowledged.items():
+                if index not in sent.damaged:
+                    assert index in received
+                    assert staged[index * TINY_CHUNK :][: len(chunk)] == chunk
+
+    @invariant()
+    def p2_what_is_received_was_sent(self) -> None:
+        for session_id, sent in self.sent.items():
+            session = FileSession.objects.filter(pk=session_id).first()
+            if session is None:
+                continue
+            rows = self.received(session_id)
+            assert set(rows) == {i for i in range(session.plan.total) if i in session.bitmap}
+            assert session.received_count == len(rows)
+            for index, digest in rows.items():
+                assert digest in {_fingerprint(chunk) for chunk in sent.offered.get(index, set())}
+
+    @invariant()
+    def p1_what_is_complete_is_what_was_sent(self) -> None:
+        for session in FileSession.objects.filter(status=SessionStatus.COMPLETED):
+            sent = self.sent[session.pk]
+            assert session.stored_file is not None
+            content = content_of(session)
+            assert sha256(content) == session.sha256
+            assert len(content) == session.size
+            assert sent.declared in {"", session.sha256}
+            for index, chunk in enumerate(cut(content, TINY_CHUNK)):
+                assert chunk in sent.offered[index]
+
+    @invariant()
+    def final_states_are_final(self) -> None:
+        for session_id, sent in self.sent.items():
+            session = FileSession.objects.filter(pk=session_id).first()
+            if session is None:
+                continue
+            assert not (sent.removed and session.status == SessionStatus.COMPLETED)
+            assert sent.final in {"", session.status}
+            if session.status in FINAL:
+                sent.final = session.status
+
+    @invariant()
+    def one_live_copy_of_each_content(self) -> None:
+        live = StoredFile.objects.filter(state=StoredFile.State.LIVE)
+        assert len(set(live.values_list("sha256", flat=True))) == live.count()
+
+    def teardown(self) -> None:
+        """Faults end; then everything comes to its end."""
+        self.life = self.refused = None
+        try:
+            for _ in range(2):
+                self.restart()
+                for session_id, sent in list(self.sent.items()):
+                    self.bring_to_its_end(session_id, sent)
+            self.restart()
+            # Beside a database that knows of no upload, the cleanup removes nothing.
+            open_session(self.owners[0], Offer("last", 1))
+            self.clean_up(completed=False)
+            assert_sound()
+            for session in FileSession.objects.all():
+                assert session.status != SessionStatus.ASSEMBLING
+            self.p1_what_is_complete_is_what_was_sent()
+        finally:
+            drop_tasks()
+
+    def bring_to_its_end(self, session_id: UUID, sent: Sent) -> None:
+        session = FileSession.objects.filter(pk=session_id).first()
+        if session is None or session.status != SessionStatus.ACTIVE:
+            return
+        if get_session(sent.owner, session_id).status == SessionStatus.EXPIRED:
+            return
+        chunks = cut(sent.data, TINY_CHUNK)
+        for index in session.bitmap.missing():
+            self.offer(session_id, sent, index, chunks[index])
+        with contextlib.suppress(UploadError):
+            complete(get_session(sent.owner, session_id))
+        run_tasks()
+        after = FileSession.objects.get(pk=session_id).status
+        # Active again only if chunks were damaged; the second round sends those.
+        assert after in {SessionStatus.COMPLETED, SessionStatus.FAILED} or sent.damaged
+
+    # ------------------------------------------------------------ how it is driven
+
+    def offer(self, session_id: UUID, sent: Sent, index: int, chunk: bytes) -> None:
+        offered = sent.offered.setdefault(index, set())
+        new = chunk not in offered
+        offered.add(chunk)
+        with self.attempt() as done:
+            try:
+                receipt = receive_chunk(self.found(session_id, sent), index, io.BytesIO(chunk))
+            except ChunkConflict:
+                # P6: other bytes are there, and stay.
+                if new:
+                    offered.discard(chunk)
+                raise
+            done()
+            assert receipt.duplicate or index not in sent.acknowledged or index in sent.damaged
+            sent.acknowledged[index] = chunk
+            if not receipt.duplicate:
+                sent.damaged.discard(index)
+
+    def found(self, session_id: UUID, sent: Sent) -> FileSession:
+        return get_session(sent.owner, session_id)
+
+    def pick(self, one: int) -> tuple[UUID, Sent]:
+        items = list(self.sent.items())
+        return items[one % len(items)]
+
+    def received(self, session_id: UUID) -> dict[int, bytes]:
+        rows = FileChunk.objects.filter(session=session_id)
+        return {row.index: bytes(row.fingerprint) for row in rows}
+
+    def is_staged(self, session: FileSession) -> bool:
+        return (staging_of(session) / "data").exists()
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[Callable[[], None]]:
+        """One operation, which may be refused, or end with its process.
+
+        What is called within it says that it has come to its end.
+        """
+        self.dead = False
+
+        def done() -> None:
+            if self.dead:
+                raise Crash
+
+        with hooked(self.reached):
+            try:
+                yield done
+            except Crash:
+                self.life = None
+                drop_tasks()
+            except UploadError:
+                # A refusal is an answer; what it must leave as it was, the invariants say.
+                pass
+
+    def reached(self, point: Failpoint) -> None:
+        """Nothing reaches the disk once the process is dead."""
+        if self.dead or self.life == 0:
+            self.dead = True
+            raise Crash
+        if self.life is not None:
+            self.life -= 1
+        if point == self.refused:
+            self.refused = None
+            raise OSError(28, "No space left on device")
+
+
+def _fingerprint(chunk: bytes) -> bytes:
+    digest = fingerprint()
+    digest.update(chunk)
+    return digest.digest()
+
+
+def _empty_everything() -> None:
+    drop_tasks()
+    for model in (FileChunk, FileSession, StoredFile):
+        model.objects.all().delete()
+    User.objects.all().delete()
+    shutil.rmtree(conf.current().root, ignore_errors=True)
+
+
+@pytest.mark.timeout(300)
+def test_every_promise_holds_in_any_order_of_operations_crashes_and_damage(
+    transactional_db: None,
+) -> None:
+    run_state_machine_as_test(
+        EngineMachine, settings=hypothesis_settings(max_examples=40, stateful_step_count=40)
+    )

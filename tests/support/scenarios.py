@@ -1,0 +1,561 @@
+"""What the engine does, operation by operation, each with the failpoints that it passes in order.
+
+The lists are literal on purpose: they are the order of the steps, which the promises depend on.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from unittest import mock
+
+from django.contrib.auth.models import User
+from django.test import override_settings
+from django.utils import timezone
+
+from uploads import conf
+from uploads.core.digests import fingerprint
+from uploads.engine import buffers, finishing, leftovers
+from uploads.engine.buffers import BufferPool
+from uploads.engine.completing import complete
+from uploads.engine.recovery import recover_all, recover_if_stuck
+from uploads.engine.removing import remove
+from uploads.engine.rereading import reread_content, reread_damaged
+from uploads.engine.sweeping import sweep
+from uploads.errors import SessionGone
+from uploads.failpoints import Failpoint
+from uploads.models import FileChunk, FileSession, SessionStatus, StoredFile
+from uploads.storage import filesystem, get_store
+
+from .bodies import cut, flipped, payload, sha256
+from .sessions import (
+    TINY_CHUNK,
+    age,
+    begin,
+    content_files,
+    content_of,
+    damage,
+    fresh,
+    handshake,
+    send,
+    staging_of,
+)
+from .tasks import drop_tasks, run_tasks
+
+P = Failpoint
+DATA = payload(350)
+CHUNKS = cut(DATA, TINY_CHUNK)
+KEY = "a key of the client's own"
+
+
+class World:
+    """Two people, and what has been promised to them."""
+
+    def __init__(self) -> None:
+        self.alice = User.objects.create_user("alice")
+        self.bob = User.objects.create_user("bob")
+        #: Chunks of alice's file that the engine has acknowledged.
+        self.acknowledged: set[int] = set()
+
+    @property
+    def session(self) -> FileSession:
+        """Alice's only session, as it is now."""
+        return FileSession.objects.get(owner=self.alice)
+
+    def begin(self, **given: str) -> None:
+        begin(self.alice, DATA, **given)
+
+    def send(self, *indices: int) -> None:
+        for index in indices:
+            send(self.session, index, CHUNKS[index])
+            self.acknowledged.add(index)
+
+    def upload(self, owner: User) -> None:
+        session = begin(owner, DATA)
+        for index, chunk in enumerate(CHUNKS):
+            send(session, index, chunk)
+        run_tasks()
+
+    def restart(self) -> None:
+        """A server starts, and cron checks the content and cleans up what is old enough."""
+        drop_tasks()
+        recover_all()
+        run_tasks()
+        with mock.patch.object(leftovers, "ORPHAN_AGE", -timedelta(hours=1)):
+            sweep(48)
+        list(reread_content(timezone.now()))
+
+    def remove_all(self) -> None:
+        """What alice does when she wants her uploads to be gone: as often as it takes."""
+        for session in FileSession.objects.filter(owner=self.alice):
+            with contextlib.suppress(SessionGone):
+                remove(session)
+
+    def finish_upload(self) -> None:
+        """What alice's client does: ask what is missing, send it, complete; once more if need be.
+
+        The second round is for chunks that the verifier found to be damaged.
+        """
+        for _ in range(2):
+            session = handshake(self.alice, DATA, resume_key=KEY)[1]
+            for index in session.bitmap.missing():
+                send(session, index, CHUNKS[index])
+            if fresh(session).status == SessionStatus.ACTIVE:
+                complete(fresh(session))
+            run_tasks()
+        assert content_of(fresh(session)) == DATA
+
+
+@dataclass(frozen=True)
+class Scenario:
+    #: Up to the operation; what it has done is done.
+    prepare: Callable[[World], object]
+    operate: Callable[[World], object]
+    #: What the operation passes, in order.
+    points: list[Failpoint]
+    #: Whether acknowledged chunks may be missing afterwards: their bytes were damaged.
+    damaging: bool = False
+    #: Whether alice's upload is to be gone in the end, instead of complete.
+    removing: bool = False
+    surroundings: Callable[[ExitStack], object] = field(default=lambda _: None)
+
+
+def _ready(world: World) -> None:
+    """Everything is in; the verifier that was enqueued has not begun."""
+    world.begin()
+    world.send(0, 1, 2, 3)
+    drop_tasks()
+
+
+def _finish(world: World) -> None:
+    recover_all()
+    run_tasks()
+
+
+def _begun_with(*indices: int) -> Callable[[World], None]:
+    def prepare(world: World) -> None:
+        world.begin()
+        world.send(*indices)
+
+    return prepare
+
+
+def _quiet(world: World) -> None:
+    world.begin()
+    age(world.session, hours=1)
+
+
+def _known(world: World) -> None:
+    world.upload(world.bob)
+    _ready(world)
+
+
+def _damaged(world: World) -> None:
+    _ready(world)
+    damage(world.session, 120)
+
+
+def _resized(world: World) -> None:
+    _ready(world)
+    with (staging_of(world.session) / "data").open("ab") as file:
+        file.write(b"more")
+
+
+def _wrong_hash(world: World) -> None:
+    world.begin(sha256="f" * 64)
+    for index, chunk in enumerate(CHUNKS):
+        send(world.session, index, chunk)
+    drop_tasks()
+
+
+def _without_hash(world: World) -> None:
+    world.begin(sha256="", resume_key=KEY)
+
+
+def _whole_without_hash(world: World) -> None:
+    _without_hash(world)
+    world.send(0, 1, 2, 3)
+
+
+def _stuck(world: World) -> None:
+    _ready(world)
+    age(world.session, hours=1)
+
+
+def _completed(world: World) -> None:
+    world.upload(world.alice)
+
+
+def _shared(world: World) -> None:
+    world.upload(world.bob)
+    world.upload(world.alice)
+
+
+def _old(world: World) -> None:
+    world.begin()
+    world.send(0)
+    age(world.session, hours=49)
+
+
+def _long_expired(world: World) -> None:
+    _old(world)
+    FileSession.objects.update(status=SessionStatus.EXPIRED)
+
+
+def _long_completed(world: World) -> None:
+    _completed(world)
+    age(world.session, hours=49)
+
+
+def _orphans(world: World) -> None:
+    """Everything that a crash can leave: folders, files and rows that nothing refers to."""
+    world.upload(world.bob)
+    store = get_store()
+    world.begin()
+    session_id = world.session.pk
+    FileSession.objects.filter(pk=session_id).delete()
+    stored = StoredFile.objects.create(sha256="a" * 64, size=10)
+    store.create(stored.pk, 10)
+    store.adopt(stored.pk, stored.sha256, stored.pk)
+    store.discard(stored.pk)
+    other = StoredFile.objects.create(sha256="b" * 64, size=10)
+    other_id = other.pk
+    store.create(other_id, 10)
+    store.adopt(other_id, other.sha256, other_id)
+    store.discard(other_id)
+    other.delete()
+    world.begin()
+
+
+def _rotten(world: World) -> None:
+    _completed(world)
+    path = content_files()[0]
+    path.write_bytes(flipped(path.read_bytes(), 7))
+
+
+def _marked(world: World) -> None:
+    """Bob's file is known to be damaged; alice has sent the same content."""
+    world.upload(world.bob)
+    path = content_files()[0]
+    path.write_bytes(flipped(path.read_bytes(), 7))
+    _reread(world)
+    _ready(world)
+
+
+def _restored(world: World) -> None:
+    """Alice's file is known to be damaged, and has been brought back."""
+    _rotten(world)
+    _reread(world)
+    path = content_files()[0]
+    path.write_bytes(flipped(path.read_bytes(), 7))
+
+
+def _reread(world: World) -> None:
+    list(reread_content(timezone.now()))
+
+
+def _sweep(world: World) -> None:
+    sweep(48)
+
+
+def _no_pool(stack: ExitStack) -> None:
+    stack.enter_context(mock.patch.object(buffers, "get_pool", return_value=BufferPool(1, 0)))
+
+
+def _always_touching(stack: ExitStack) -> None:
+    stack.enter_context(mock.patch.object(filesystem, "TOUCH_SECONDS", -1))
+
+
+def _always_beating(stack: ExitStack) -> None:
+    stack.enter_context(mock.patch.object(finishing, "HEARTBEAT_SECONDS", -1))
+
+
+def _each_chunk_synced(stack: ExitStack) -> None:
+    config = {"ROOT": conf.current().root, "DURABILITY": "chunk"}
+    stack.enter_context(override_settings(UPLOADS=config))
+
+
+def _everything_old(stack: ExitStack) -> None:
+    stack.enter_context(mock.patch.object(leftovers, "ORPHAN_AGE", -timedelta(hours=1)))
+
+
+_STAGE = [P.STAGING_FOLDER, P.STAGING_DATA, P.STAGING_SIZE]
+_UNSTAGE = [P.STAGING_REMOVE_FILE, P.STAGING_REMOVE_FOLDER]
+_UNLINK_CONTENT = [P.CONTENT_REMOVE_FILE, P.CONTENT_REMOVE_FOLDER]
+_REMOVE_CONTENT = [P.CONTENT_MARK, *_UNLINK_CONTENT, P.CONTENT_DELETE]
+#: Its own folder, content, the root, and the staging that it came from.
+_SYNC_FOLDERS = [P.FOLDER_SYNC] * 4
+#: Is it known? No: synced, announced, renamed, and completed.
+_ADOPT = [
+    P.FINISH_COMPLETE,
+    P.DATA_SYNC,
+    P.CONTENT_INSERT,
+    P.CONTENT_FOLDER,
+    P.CONTENT_RENAME,
+    *_SYNC_FOLDERS,
+    P.FINISH_COMPLETE,
+    P.SESSION_MOVE,
+]
+_END = [P.STAGING_REMOVE_FOLDER, P.FINISH_SIGNAL]
+
+SCENARIOS: dict[str, Scenario] = {
+    "open a session": Scenario(
+        lambda w: None,
+        lambda w: w.begin(),
+        [*_STAGE, P.SESSION_INSERT],
+    ),
+    "open a session, synced": Scenario(
+        lambda w: None,
+        lambda w: w.begin(),
+        [*_STAGE, P.DATA_SYNC, *[P.FOLDER_SYNC] * 3, P.SESSION_INSERT],
+        surroundings=_each_chunk_synced,
+    ),
+    "open a session for an empty file": Scenario(
+        lambda w: None,
+        lambda w: begin(w.alice, b""),
+        [*_STAGE, P.SESSION_INSERT, *_ADOPT, *_END],
+    ),
+    "find a session again": Scenario(
+        lambda w: w.begin(),
+        lambda w: w.begin(),
+        [P.SESSION_TOUCH],
+    ),
+    "declare the hash by a handshake": Scenario(
+        _whole_without_hash,
+        lambda w: w.begin(resume_key=KEY),
+        [P.SESSION_DECLARE, P.SESSION_MOVE, P.FINISH_ENQUEUE, *_ADOPT, *_END],
+    ),
+    "receive a chunk": Scenario(
+        lambda w: w.begin(),
+        lambda w: w.send(1),
+        [
+            P.INCOMING_CREATE,
+            P.CHUNK_WRITE,
+            P.CHUNK_RECORD,
+            P.CHUNK_ACKNOWLEDGE,
+            P.INCOMING_REMOVE,
+        ],
+    ),
+    "receive a chunk, synced": Scenario(
+        lambda w: w.begin(),
+        lambda w: w.send(1),
+        [
+            P.INCOMING_CREATE,
+            P.CHUNK_WRITE,
+            P.DATA_SYNC,
+            P.CHUNK_RECORD,
+            P.CHUNK_ACKNOWLEDGE,
+            P.INCOMING_REMOVE,
+        ],
+        surroundings=_each_chunk_synced,
+    ),
+    "receive a chunk without memory": Scenario(
+        lambda w: w.begin(),
+        lambda w: w.send(1),
+        [
+            P.INCOMING_CREATE,
+            P.INCOMING_SPILL,
+            P.CHUNK_WRITE,
+            P.CHUNK_RECORD,
+            P.CHUNK_ACKNOWLEDGE,
+            P.INCOMING_REMOVE,
+        ],
+        surroundings=_no_pool,
+    ),
+    "receive a chunk for long": Scenario(
+        lambda w: w.begin(),
+        lambda w: w.send(1),
+        [
+            P.INCOMING_CREATE,
+            P.INCOMING_TOUCH,
+            P.CHUNK_WRITE,
+            P.CHUNK_RECORD,
+            P.CHUNK_ACKNOWLEDGE,
+            P.INCOMING_REMOVE,
+        ],
+        surroundings=_always_touching,
+    ),
+    "receive a chunk after long": Scenario(
+        _quiet,
+        lambda w: w.send(1),
+        [
+            P.SESSION_TOUCH,
+            P.INCOMING_CREATE,
+            P.CHUNK_WRITE,
+            P.CHUNK_RECORD,
+            P.CHUNK_ACKNOWLEDGE,
+            P.INCOMING_REMOVE,
+        ],
+    ),
+    "receive the last chunk": Scenario(
+        _begun_with(0, 1, 2),
+        lambda w: w.send(3),
+        [
+            P.INCOMING_CREATE,
+            P.CHUNK_WRITE,
+            P.CHUNK_RECORD,
+            P.SESSION_MOVE,
+            P.FINISH_ENQUEUE,
+            P.CHUNK_ACKNOWLEDGE,
+            P.INCOMING_REMOVE,
+        ],
+    ),
+    "complete without a hash": Scenario(
+        _whole_without_hash,
+        lambda w: complete(w.session),
+        [P.SESSION_MOVE, P.FINISH_ENQUEUE],
+    ),
+    "take up a stuck session": Scenario(
+        _stuck,
+        lambda w: recover_if_stuck(w.session),
+        [P.FINISH_CLAIM, P.FINISH_ENQUEUE],
+    ),
+    "finish new content": Scenario(
+        _ready,
+        _finish,
+        [P.FINISH_ENQUEUE, *_ADOPT, *_END],
+    ),
+    "finish new content for long": Scenario(
+        _ready,
+        _finish,
+        [P.FINISH_ENQUEUE, *[P.FINISH_HEARTBEAT] * 4, *_ADOPT, *_END],
+        surroundings=_always_beating,
+    ),
+    "finish known content": Scenario(
+        _known,
+        _finish,
+        [P.FINISH_ENQUEUE, P.FINISH_COMPLETE, P.SESSION_MOVE, *_UNSTAGE, P.FINISH_SIGNAL],
+    ),
+    "finish content that is known as damaged": Scenario(
+        _marked,
+        _finish,
+        [P.FINISH_ENQUEUE, *_ADOPT, *_REMOVE_CONTENT, *_END],
+    ),
+    "find a damaged chunk": Scenario(
+        _damaged,
+        _finish,
+        [P.FINISH_ENQUEUE, P.FINISH_REOPEN, P.SESSION_MOVE],
+        damaging=True,
+    ),
+    "find a file of the wrong size": Scenario(
+        _resized,
+        _finish,
+        [P.FINISH_ENQUEUE, P.DATA_RESIZE, *_ADOPT, *_END],
+    ),
+    "find the wrong hash": Scenario(
+        _wrong_hash,
+        _finish,
+        [P.FINISH_ENQUEUE, P.SESSION_MOVE, *_UNSTAGE],
+    ),
+    "cancel": Scenario(
+        _begun_with(0),
+        lambda w: remove(w.session),
+        [P.SESSION_MOVE, *_UNSTAGE],
+        removing=True,
+    ),
+    "cancel while verifying": Scenario(
+        _ready,
+        lambda w: remove(w.session),
+        [P.SESSION_MOVE, *_UNSTAGE],
+        removing=True,
+    ),
+    "delete": Scenario(
+        _completed,
+        lambda w: remove(w.session),
+        [P.SESSION_DELETE, *_REMOVE_CONTENT],
+        removing=True,
+    ),
+    "delete shared content": Scenario(
+        _shared,
+        lambda w: remove(w.session),
+        [P.SESSION_DELETE],
+        removing=True,
+    ),
+    "expire": Scenario(
+        _old,
+        _sweep,
+        [P.SESSION_EXPIRE, *_UNSTAGE],
+    ),
+    "purge what has expired": Scenario(
+        _long_expired,
+        _sweep,
+        [P.SESSION_PURGE, *_UNSTAGE],
+    ),
+    "purge what is completed": Scenario(
+        _long_completed,
+        lambda w: sweep(48, completed_hours=48),
+        [P.SESSION_DELETE, *_REMOVE_CONTENT],
+        removing=True,
+    ),
+    "sweep what a crash left": Scenario(
+        _orphans,
+        _sweep,
+        [*_UNSTAGE, *_UNLINK_CONTENT, *_REMOVE_CONTENT],
+        surroundings=_everything_old,
+    ),
+    "read content again": Scenario(
+        _completed,
+        _reread,
+        [P.CONTENT_VERIFIED],
+    ),
+    "find damaged content whole again": Scenario(
+        _restored,
+        lambda w: list(reread_damaged()),
+        [P.CONTENT_VERIFIED],
+    ),
+    "find damaged content": Scenario(
+        _rotten,
+        _reread,
+        [P.CONTENT_DAMAGED],
+    ),
+}
+
+
+@contextmanager
+def prepared(name: str) -> Iterator[tuple[World, Callable[[], object], Scenario]]:
+    """The world before the operation of that scenario, and the operation."""
+    scenario = SCENARIOS[name]
+    world = World()
+    scenario.prepare(world)
+    with ExitStack() as stack:
+        scenario.surroundings(stack)
+        yield world, lambda: scenario.operate(world), scenario
+
+
+def assert_sound() -> None:
+    """Whatever happened, what is there now belongs together."""
+    _assert_content_sound()
+    for session in FileSession.objects.select_related("stored_file"):
+        if session.status == SessionStatus.COMPLETED:
+            assert sha256(content_of(session)) == session.sha256
+        if session.status == SessionStatus.ACTIVE:
+            _assert_chunks_sound(session)
+    staged = {folder.name for folder in get_store().staging_folders()}
+    active = FileSession.objects.filter(status=SessionStatus.ACTIVE).values_list("pk", flat=True)
+    assert staged == set(map(str, active))
+
+
+def _assert_content_sound() -> None:
+    kept = {path.name for path in content_files()}
+    stored = list(StoredFile.objects.all())
+    assert kept == {str(row.pk) for row in stored}
+    for row in stored:
+        assert row.state == StoredFile.State.LIVE
+        assert row.sessions.exists()
+        with get_store().read(row.sha256, row.pk) as file:
+            assert sha256(file.read()) == row.sha256
+
+
+def _assert_chunks_sound(session: FileSession) -> None:
+    """What is called received is there, byte for byte."""
+    rows = {chunk.index: chunk for chunk in FileChunk.objects.filter(session=session)}
+    assert set(rows) == {i for i in range(session.plan.total) if i in session.bitmap}
+    assert session.received_count == len(rows)
+    with get_store().open(session.pk) as data:
+        for index, row in rows.items():
+            buffer = bytearray(session.plan.length(index))
+            data.read_into(session.plan.offset(index), memoryview(buffer))
+            digest = fingerprint()
+            digest.update(bytes(buffer))
+            assert digest.digest() == bytes(row.fingerprint)
