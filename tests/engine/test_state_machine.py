@@ -21,6 +21,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -68,7 +69,8 @@ ON_THE_DISK = [
 ]
 
 some_file = st.integers(0, len(FILES) - 1)
-some_one = st.integers(0, 50)
+#: Of the latest sessions: things have to meet.
+some_one = st.integers(0, 2)
 some_chunk = st.integers(0, 3)
 
 
@@ -109,6 +111,10 @@ class EngineMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ what clients do
 
+    @initialize(file=some_file, declare=st.booleans())
+    def begin(self, file: int, declare: bool) -> None:
+        self.open(0, file, declare, wrong=False)
+
     @rule(owner=st.integers(0, 1), file=some_file, declare=st.booleans(), wrong=st.booleans())
     def open(self, owner: int, file: int, declare: bool, wrong: bool) -> None:
         data, person = FILES[file], self.owners[owner]
@@ -124,13 +130,19 @@ class EngineMachine(RuleBasedStateMachine):
             self.sent[found.pk] = Sent(person, data, declared)
 
     @precondition(lambda self: self.sent)
-    @rule(one=some_one, index=some_chunk, times=st.integers(1, 2))
-    def send(self, one: int, index: int, times: int) -> None:
+    @rule(one=some_one, indices=st.lists(some_chunk, min_size=1, max_size=6))
+    def send(self, one: int, indices: list[int]) -> None:
         session_id, sent = self.pick(one)
         chunks = cut(sent.data, TINY_CHUNK)
-        for _ in range(times):
+        for index in indices:
             if index < len(chunks):
                 self.offer(session_id, sent, index, chunks[index])
+
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one)
+    def send_all_and_complete(self, one: int) -> None:
+        self.send(one, [2, 0, 3, 1])
+        self.complete(one, declare=False)
 
     @precondition(lambda self: self.sent)
     @rule(one=some_one, index=some_chunk)
@@ -177,30 +189,26 @@ class EngineMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ what the server does
 
-    @rule()
-    def verify(self) -> None:
+    @rule(doing=st.sampled_from(["verify", "verify", "restart", "clean up", "purge", "reread"]))
+    def work_in_the_background(self, doing: str) -> None:
+        work: dict[str, Callable[[], object]] = {
+            "verify": run_tasks,
+            "restart": self.restart,
+            "clean up": self.clean_up,
+            "purge": lambda: self.clean_up(completed_hours=48),
+            "reread": lambda: list(reread_content(timezone.now())),
+        }
         with self.attempt():
-            run_tasks()
+            work[doing]()
 
-    @rule()
     def restart(self) -> None:
         drop_tasks()
-        with self.attempt():
-            recover_all()
-            run_tasks()
+        recover_all()
+        run_tasks()
 
-    @rule(completed=st.booleans())
-    def clean_up(self, completed: bool) -> None:
-        with (
-            self.attempt(),
-            mock.patch.object(leftovers, "ORPHAN_AGE", -timedelta(hours=1)),
-        ):
-            sweep(48, completed_hours=48 if completed else None)
-
-    @rule()
-    def read_content_again(self) -> None:
-        with self.attempt():
-            list(reread_content(timezone.now()))
+    def clean_up(self, completed_hours: float | None = None) -> None:
+        with mock.patch.object(leftovers, "ORPHAN_AGE", -timedelta(hours=1)):
+            sweep(48, completed_hours=completed_hours)
 
     # ------------------------------------------------------------ what happens to it
 
@@ -222,13 +230,13 @@ class EngineMachine(RuleBasedStateMachine):
                 damage(session, index * TINY_CHUNK)
             sent.damaged.add(index)
 
-    @rule(after=st.integers(0, 12))
-    def the_process_will_end(self, after: int) -> None:
-        self.life = after
-
-    @rule(point=st.sampled_from(ON_THE_DISK))
-    def the_disk_will_be_full(self, point: Failpoint) -> None:
-        self.refused = point
+    @rule(fault=st.integers(0, 12) | st.sampled_from(ON_THE_DISK))
+    def the_next_will_fail(self, fault: int | Failpoint) -> None:
+        """The process ends after so many failpoints, or the disk refuses a step."""
+        if isinstance(fault, Failpoint):
+            self.refused = fault
+        else:
+            self.life = fault
 
     # ------------------------------------------------------------ the promises
 
@@ -296,7 +304,7 @@ class EngineMachine(RuleBasedStateMachine):
             self.restart()
             # Beside a database that knows of no upload, the cleanup removes nothing.
             open_session(self.owners[0], Offer("last", 1))
-            self.clean_up(completed=False)
+            self.clean_up()
             assert_sound()
             for session in FileSession.objects.all():
                 assert session.status != SessionStatus.ASSEMBLING
@@ -345,7 +353,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     def pick(self, one: int) -> tuple[UUID, Sent]:
         items = list(self.sent.items())
-        return items[one % len(items)]
+        return items[-1 - one % len(items)]
 
     def received(self, session_id: UUID) -> dict[int, bytes]:
         rows = FileChunk.objects.filter(session=session_id)
