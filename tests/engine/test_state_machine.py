@@ -139,9 +139,11 @@ class EngineMachine(RuleBasedStateMachine):
                 self.offer(session_id, sent, index, chunks[index])
 
     @precondition(lambda self: self.sent)
-    @rule(one=some_one)
-    def send_all_and_complete(self, one: int) -> None:
+    @rule(one=some_one, damaged=st.booleans(), index=some_chunk)
+    def send_all_and_complete(self, one: int, damaged: bool, index: int) -> None:
         self.send(one, [2, 0, 3, 1])
+        if damaged:
+            self.a_staged_chunk_is_damaged(one, index)
         self.complete(one, declare=False)
 
     @precondition(lambda self: self.sent)
@@ -224,11 +226,14 @@ class EngineMachine(RuleBasedStateMachine):
     def a_staged_chunk_is_damaged(self, one: int, index: int) -> None:
         session_id, sent = self.pick(one)
         session = FileSession.objects.filter(pk=session_id).first()
-        if session and index in self.received(session_id) and self.is_staged(session):
-            # Damaged twice, it would be whole again.
-            if index not in sent.damaged:
-                damage(session, index * TINY_CHUNK)
-            sent.damaged.add(index)
+        received = sorted(self.received(session_id))
+        if session is None or not received or not self.is_staged(session):
+            return
+        index = received[index % len(received)]
+        # Damaged twice, it would be whole again.
+        if index not in sent.damaged:
+            damage(session, index * TINY_CHUNK)
+        sent.damaged.add(index)
 
     @rule(fault=st.integers(0, 12) | st.sampled_from(ON_THE_DISK))
     def the_next_will_fail(self, fault: int | Failpoint) -> None:
@@ -276,6 +281,15 @@ class EngineMachine(RuleBasedStateMachine):
             assert sent.declared in {"", session.sha256}
             for index, chunk in enumerate(cut(content, TINY_CHUNK)):
                 assert chunk in sent.offered[index]
+
+    @invariant()
+    def p4_a_session_fails_only_by_what_its_client_sent(self) -> None:
+        """Whatever disks and crashes do, it is mended, not failed."""
+        for session in FileSession.objects.filter(status=SessionStatus.FAILED):
+            sent = self.sent[session.pk]
+            chunks = cut(sent.data, TINY_CHUNK)
+            others = any(sent.offered[index] - {chunks[index]} for index in sent.offered)
+            assert others or sent.declared not in {"", sha256(sent.data)}, session.error
 
     @invariant()
     def final_states_are_final(self) -> None:
