@@ -103,11 +103,10 @@ class EngineMachine(RuleBasedStateMachine):
         _empty_everything()
         self.owners = [User.objects.create_user(name) for name in ("alice", "bob")]
         self.sent: dict[UUID, Sent] = {}
-        #: How many more failpoints the process lives for; None: it does not crash.
-        self.life: int | None = None
-        self.dead = False
-        #: What the disk refuses next, by its failpoint.
+        #: Where the process ends when it comes there, and what the disk refuses; once each.
+        self.crash_at: Failpoint | None = None
         self.refused: Failpoint | None = None
+        self.dead = False
 
     # ------------------------------------------------------------ what clients do
 
@@ -235,13 +234,13 @@ class EngineMachine(RuleBasedStateMachine):
             damage(session, index * TINY_CHUNK)
         sent.damaged.add(index)
 
-    @rule(fault=st.integers(0, 12) | st.sampled_from(ON_THE_DISK))
-    def the_next_will_fail(self, fault: int | Failpoint) -> None:
-        """The process ends after so many failpoints, or the disk refuses a step."""
-        if isinstance(fault, Failpoint):
-            self.refused = fault
-        else:
-            self.life = fault
+    @rule(point=st.sampled_from(list(Failpoint)))
+    def the_process_will_end(self, point: Failpoint) -> None:
+        self.crash_at = point
+
+    @rule(point=st.sampled_from(ON_THE_DISK))
+    def the_disk_will_refuse(self, point: Failpoint) -> None:
+        self.refused = point
 
     # ------------------------------------------------------------ the promises
 
@@ -309,7 +308,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Faults end; then everything comes to its end."""
-        self.life = self.refused = None
+        self.crash_at = self.refused = None
         try:
             for _ in range(2):
                 self.restart()
@@ -392,7 +391,6 @@ class EngineMachine(RuleBasedStateMachine):
             try:
                 yield done
             except Crash:
-                self.life = None
                 drop_tasks()
             except UploadError:
                 # A refusal is an answer; what it must leave as it was, the invariants say.
@@ -400,11 +398,9 @@ class EngineMachine(RuleBasedStateMachine):
 
     def reached(self, point: Failpoint) -> None:
         """Nothing reaches the disk once the process is dead."""
-        if self.dead or self.life == 0:
-            self.dead = True
+        if self.dead or point == self.crash_at:
+            self.dead, self.crash_at = True, None
             raise Crash
-        if self.life is not None:
-            self.life -= 1
         if point == self.refused:
             self.refused = None
             raise OSError(28, "No space left on device")

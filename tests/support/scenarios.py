@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from unittest import mock
+from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.test import override_settings
@@ -57,6 +58,8 @@ class World:
         self.bob = User.objects.create_user("bob")
         #: Chunks of alice's file that the engine has acknowledged.
         self.acknowledged: set[int] = set()
+        #: The sessions that there were before the operation.
+        self.sessions: list[UUID] = []
 
     @property
     def session(self) -> FileSession:
@@ -76,6 +79,8 @@ class World:
         for index, chunk in enumerate(CHUNKS):
             send(session, index, chunk)
         run_tasks()
+        if owner == self.alice:
+            self.acknowledged = set(range(4))
 
     def restart(self) -> None:
         """A server starts, and cron checks the content and cleans up what is old enough."""
@@ -114,8 +119,8 @@ class Scenario:
     operate: Callable[[World], object]
     #: What the operation passes, in order.
     points: list[Failpoint]
-    #: Whether acknowledged chunks may be missing afterwards: their bytes were damaged.
-    damaging: bool = False
+    #: Whether acknowledged chunks go in it: they are damaged, or their time is over.
+    losing: bool = False
     #: Whether alice's upload is to be gone in the end, instead of complete.
     removing: bool = False
     surroundings: Callable[[ExitStack], object] = field(default=lambda _: None)
@@ -436,7 +441,7 @@ SCENARIOS: dict[str, Scenario] = {
         _damaged,
         _finish,
         [P.FINISH_ENQUEUE, P.FINISH_REOPEN, P.SESSION_MOVE],
-        damaging=True,
+        losing=True,
     ),
     "find a file of the wrong size": Scenario(
         _resized,
@@ -476,11 +481,13 @@ SCENARIOS: dict[str, Scenario] = {
         _old,
         _sweep,
         [P.SESSION_EXPIRE, *_UNSTAGE],
+        losing=True,
     ),
     "purge what has expired": Scenario(
         _long_expired,
         _sweep,
         [P.SESSION_PURGE, *_UNSTAGE],
+        losing=True,
     ),
     "purge what is completed": Scenario(
         _long_completed,
