@@ -180,14 +180,19 @@ class Item:
         expect(state).to_have_text(label, use_inner_text=True)
 
     @property
+    def newest(self) -> "Item":
+        """Of several uploads of that name the one that was begun last."""
+        return Item(self.page, self.place.first)
+
+    @property
     def session_id(self) -> str:
         element_id = self.place.get_attribute("id") or ""
         return element_id.removeprefix("upload-")
 
-    def resume_with(self, path: Path) -> None:
+    def resume_with(self, path: Path, button: str = "Resume") -> None:
         """Press Resume, which asks for the file, and choose one."""
         with self.page.expect_file_chooser() as chooser:
-            self.button("Resume").click()
+            self.button(button).click()
         chooser.value.set_files(path)
 
     def download(self, folder: Path) -> Path:

@@ -14,3 +14,6 @@ urlpatterns = [
     path("sign-out/", auth_views.LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
 ]
+
+handler400 = "config.errors.refused"
+handler500 = "config.errors.unexpected"

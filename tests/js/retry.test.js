@@ -46,9 +46,64 @@ test("delays grow, keep under their cap, and are jittered down to nothing", () =
   assert.deepEqual(new Set(delays(() => 0)), new Set([0]));
 });
 
+const full = (retryAfter = 60) => refusal(507, "storage_full", { retryAfter });
+
 test("the server's Retry-After is a minimum, whatever the growth says", () => {
-  const backoff = new Backoff({ random: () => 0.5 });
-  assert.equal(backoff.after(refusal(503, "unavailable", { retryAfter: 7 })), 7250);
+  for (const status of [503, 507, 429, 500]) {
+    const backoff = new Backoff({ random: () => 0.5 });
+    assert.equal(backoff.after(refusal(status, "?", { retryAfter: 4 })), 4250);
+  }
+  const backoff = new Backoff({ random: () => 0 });
+  const waits = Array.from({ length: 9 }, () => backoff.after(full(600)));
+  assert.deepEqual(new Set(waits), new Set([600_000]));
+});
+
+test("a busy server is asked ever more calmly, and never given up", () => {
+  const backoff = new Backoff({ random: () => 0, tries: 3 });
+  const waits = Array.from({ length: 500 }, () => backoff.after(full()));
+  assert.deepEqual(waits.slice(0, 5), [60_000, 90_000, 135_000, 180_000, 180_000]);
+  assert.equal(waits.at(-1), 180_000);
+});
+
+test("a server that asks to come back at once is not asked all the time", () => {
+  const backoff = new Backoff({ random: () => 0 });
+  const waits = Array.from({ length: 20 }, () => backoff.after(full(0)));
+  assert.ok(waits[0] >= 500 && waits.at(-1) === 180_000, String(waits));
+});
+
+test("clients of a busy server do not return in step", () => {
+  assert.equal(new Backoff({ random: () => 0.5 }).after(full()), 63_000);
+});
+
+test("progress makes the waits short again", () => {
+  let arrivals = 0;
+  const backoff = new Backoff({ random: () => 0, progress: () => arrivals });
+  assert.deepEqual([backoff.after(full()), backoff.after(full())], [60_000, 90_000]);
+  arrivals += 1;
+  assert.equal(backoff.after(full()), 60_000);
+});
+
+test("only a refusal that names a time is waited for without bound", () => {
+  const failures = [networkError(), refusal(503), refusal(507), refusal(422, "?", { retryAfter: 1 })];
+  for (const failure of failures) {
+    const backoff = new Backoff({ random: () => 0, tries: 3 });
+    const waits = Array.from({ length: 3 }, () => backoff.after(failure));
+    assert.equal(waits.at(-1), null, `${failure.status}`);
+  }
+});
+
+test("a busy server's answer gives back the tries that the network used up", () => {
+  const backoff = new Backoff({ random: () => 0, tries: 3 });
+  for (let round = 0; round < 20; round += 1) {
+    assert.notEqual(backoff.after(networkError()), null);
+    assert.notEqual(backoff.after(networkError()), null);
+    assert.notEqual(backoff.after(full()), null);
+  }
+});
+
+test("who has no patience gives a busy server up as any other", () => {
+  const backoff = new Backoff({ random: () => 0, tries: 2, patient: false });
+  assert.deepEqual([backoff.after(full()), backoff.after(full())], [60_000, null]);
 });
 
 test("it gives up without progress, and progress resets the count", () => {
@@ -135,6 +190,19 @@ test("an attempt under way is dropped when the network goes", async () => {
   await settle();
   assert.equal(aborted, 1);
   assert.equal(waits.length, 1);
+});
+
+test("a wait that is ended makes the next attempt at once, and leaves no timer behind", async () => {
+  let calls = 0;
+  const { outcome, seams, waits } = persisting(async () => {
+    calls += 1;
+    if (calls === 1) throw full(3600);
+    return "there";
+  });
+  await settle();
+  waits.at(-1).end();
+  assert.equal(await outcome, "there");
+  assert.equal(seams.clock.pending, 0);
 });
 
 test("coming online ends a wait for the network, but not one the server asked for", async () => {

@@ -159,6 +159,21 @@ test("a refusal carries the problem, its code, its status, and speaks its detail
   });
 });
 
+test("what passes is said in words for people, who need not send anything again", async () => {
+  const said = async (status, body) => {
+    const { transport } = wired(
+      typeof body === "string" ? new Response(body, { status }) : problem(status, body),
+    );
+    return transport.status(SESSION).then(null, ({ message }) => message);
+  };
+  const detail = "Send the same request again in a few seconds.";
+  assert.match(await said(507, { code: "storage_full", detail }), /^The server's disk is full\. Nothing was lost\.$/);
+  assert.match(await said(503, { code: "storage_unavailable", detail }), /storage.*Nothing was lost/);
+  assert.match(await said(503, { code: "unavailable", detail }), /busy.*Nothing was lost/);
+  assert.match(await said(429, { code: "busy", detail }), /patience.*Nothing was lost/);
+  assert.match(await said(503, "<h1>Maintenance</h1>"), /busy.*Nothing was lost/);
+});
+
 test("Retry-After reaches whoever waits, from fetch and from a chunk", async () => {
   const { transport, xhrs } = wired(problem(503, {}, { "Retry-After": "7" }));
   await assert.rejects(transport.status(SESSION), { status: 503, retryAfter: 7 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { sourceChanged } from "../../static/js/uploads/errors.js";
-import { FakeServer, networkError, refusal, sha256 } from "./helpers/server.js";
+import { DECEIVED, FakeServer, networkError, refusal, sha256 } from "./helpers/server.js";
 import { bytesOf, CONTENT, fileOf, uploading } from "./helpers/uploading.js";
 import { settle } from "./helpers/world.js";
 
@@ -170,6 +170,124 @@ test("without any progress it gives up, says why, and can be resumed", async () 
   assert.equal(status.acknowledged, 4);
   assert.equal((await upload.resume()).phase, "done");
   assert.equal(server.chunksSent().filter((index) => index === 0).length, 1);
+});
+
+const full = () => refusal(507, "storage_full", { retryAfter: 60 });
+
+/** A server that refuses every chunk for want of room until it is given some. */
+function withoutRoom() {
+  const server = new FakeServer();
+  const answer = server.sendChunk.bind(server);
+  const disk = { room: 0 };
+  server.sendChunk = async (session, chunk, body, options) => {
+    if (disk.room > 0) {
+      disk.room -= 1;
+      return answer(session, chunk, body, options);
+    }
+    server.log.push("refused");
+    throw full();
+  };
+  return { server, disk };
+}
+
+test("a full disk is waited for, through a night if need be, and then all is sent", async () => {
+  const { server, disk } = withoutRoom();
+  disk.room = 2;
+  const { upload, clock } = uploading({ server });
+  const outcome = upload.start();
+  await clock.advance(12 * 3_600_000);
+  const { phase, error, acknowledged, retryAt } = upload.status;
+  assert.deepEqual([phase, error.code, acknowledged], ["retrying", "storage_full", 8]);
+  assert.ok(retryAt > clock.now());
+  disk.room = Infinity;
+  await clock.advance(300_000);
+  assert.equal((await outcome).phase, "done");
+  assert.equal(server.content("s1").toString(), CONTENT);
+});
+
+test("of a full disk one chunk asks for all, and no body is sent in vain beside it", async () => {
+  const { server, disk } = withoutRoom();
+  let seed = 1;
+  const random = () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647;
+  const { upload, clock } = uploading({ server, random });
+  const outcome = upload.start();
+  await settle();
+  assert.equal(server.count("refused"), 3);
+  await clock.advance(3_600_000);
+  const bodies = server.count("refused") - 3;
+  assert.ok(bodies >= 18 && bodies <= 22, `${bodies} bodies in an hour`);
+  assert.equal(upload.status.phase, "retrying");
+  disk.room = Infinity;
+  await clock.advance(300_000);
+  assert.equal((await outcome).phase, "done");
+});
+
+test("the chunk that asks for all may be lost on the way, and the others still come through", async () => {
+  const { server, disk } = withoutRoom();
+  const { upload, clock, connectivity } = uploading({ server });
+  const outcome = upload.start();
+  await settle();
+  const refusing = server.sendChunk;
+  server.sendChunk = async () => {
+    throw networkError();
+  };
+  await clock.advance(120_000);
+  connectivity.goOffline();
+  await clock.advance(3_600_000);
+  disk.room = Infinity;
+  server.sendChunk = refusing;
+  connectivity.goOnline();
+  await clock.advance(300_000);
+  assert.equal((await outcome).phase, "done");
+  assert.equal(server.content("s1").toString(), CONTENT);
+});
+
+test("who does not want to wait for the next try resumes, and it is made at once", async () => {
+  const { server, disk } = withoutRoom();
+  const { upload, clock } = uploading({ server });
+  const outcome = upload.start();
+  await settle();
+  disk.room = Infinity;
+  const resumed = upload.resume();
+  assert.deepEqual([(await outcome).phase, (await resumed).phase], ["done", "done"]);
+  assert.equal(clock.pending, 0);
+});
+
+test("all chunks that wait for room are tried by one body when the person resumes", async () => {
+  const { server } = withoutRoom();
+  const { upload } = uploading({ server });
+  upload.start();
+  await settle();
+  upload.resume();
+  await settle();
+  assert.equal(server.count("refused"), 4);
+  assert.equal(upload.status.phase, "retrying");
+  upload.pause();
+});
+
+test("paused while it waits for room, it stays paused", async () => {
+  const { server, disk } = withoutRoom();
+  const { upload, clock } = uploading({ server });
+  upload.start();
+  await settle();
+  upload.pause();
+  const refused = server.count("refused");
+  await clock.advance(3_600_000);
+  assert.deepEqual([upload.status.phase, server.count("refused")], ["paused", refused]);
+  disk.room = Infinity;
+  assert.equal((await upload.resume()).phase, "done");
+});
+
+test("cancelled while it waits for room, even if the server is too busy to be told", async () => {
+  const { server } = withoutRoom();
+  const { upload, clock } = uploading({ server });
+  upload.start();
+  await settle();
+  server.script("cancel", ...Array.from({ length: 99 }, full));
+  const cancelled = upload.cancel();
+  await clock.advance(3_600_000);
+  const { phase, error } = await cancelled;
+  assert.deepEqual([phase, error.code], ["cancelled", "storage_full"]);
 });
 
 test("a handshake is retried as well", async () => {
@@ -484,6 +602,69 @@ test("the server's own word on the hash counts, should the page's be out of date
   assert.deepEqual(server.log, ["ask"]);
 });
 
+test("without a declared hash, chunks that are in already prove the file to be the right one", async () => {
+  const server = new FakeServer();
+  const session = server.begin(bytesOf(CONTENT), { received: [1, 2, 3], sha: null });
+  const { upload } = uploading({ server, session });
+  const status = await upload.start();
+  assert.equal(status.phase, "done");
+  assert.deepEqual(server.log.slice(0, 3), ["ask", "chunk 1", "chunk 3"]);
+  assert.deepEqual(server.chunksSent().slice(2).sort(), [0, 4]);
+  assert.equal(server.content("s1").toString(), CONTENT);
+});
+
+test("without a declared hash, a file that changed at either end is refused, not spliced", async () => {
+  for (const changed of ["AAAAbbbbccccddddee", "aaaabbbbccccdddDee"]) {
+    const server = new FakeServer();
+    const session = server.begin(bytesOf(CONTENT), { received: [0, 3], sha: null });
+    const { upload } = uploading({ server, session, file: fileOf(changed) });
+    const { phase, error } = await upload.start();
+    assert.deepEqual([phase, error.code], ["failed", "wrong_file"]);
+    assert.match(error.message, /same name but other content/);
+    await upload.cancel();
+    assert.equal(server.content("s1").toString(), "aaaadddd");
+    assert.deepEqual(server.log.filter((entry) => /^(handshake|complete|cancel)/.test(entry)), []);
+  }
+});
+
+test("without a declared hash and without any chunk there is nothing to compare", async () => {
+  const server = new FakeServer();
+  const session = server.begin(bytesOf(CONTENT), { sha: null });
+  const { upload } = uploading({ server, session });
+  assert.equal((await upload.start()).phase, "done");
+  assert.deepEqual(server.chunksSent().sort(), [0, 1, 2, 3, 4]);
+});
+
+test("one chunk that is in is compared once", async () => {
+  const server = new FakeServer();
+  const session = server.begin(bytesOf(CONTENT), { received: [2], sha: null });
+  const { upload } = uploading({ server, session });
+  assert.equal((await upload.start()).phase, "done");
+  assert.deepEqual(server.chunksSent().sort(), [0, 1, 2, 3, 4]);
+});
+
+test("a change that the comparison missed fails as a whole, and is then sent anew", async () => {
+  const server = new FakeServer();
+  const session = server.begin(bytesOf(CONTENT), { received: [0, 1, 2], sha: null });
+  const changed = "aaaaBBBBccccddddee";
+  const { upload } = uploading({ server, session, file: fileOf(changed) });
+  const { phase, error } = await upload.start();
+  assert.deepEqual([phase, error.code], ["failed", "verification_failed"]);
+  assert.equal(error.message, `${DECEIVED} Try again to send it anew.`);
+  assert.equal((await upload.resume()).phase, "done");
+  assert.equal(server.content("s2").toString(), changed);
+});
+
+test("a failing line while comparing is waited out", async () => {
+  const server = new FakeServer();
+  const session = server.begin(bytesOf(CONTENT), { received: [0], sha: null });
+  server.script("chunk", networkError(), refusal(503));
+  const { upload, clock } = uploading({ server, session });
+  const outcome = upload.start();
+  await clock.advance(60_000);
+  assert.equal((await outcome).phase, "done");
+});
+
 test("a session to resume that has expired meanwhile is begun anew", async () => {
   const server = new FakeServer();
   const session = server.begin(bytesOf(CONTENT), { received: [0] });
@@ -528,6 +709,21 @@ test("a chunk that reads differently the second time is not spliced in", async (
   assert.deepEqual(server.chunksSent(), [0]);
 });
 
+test("a file that changed while it was hashed is found out before a session is opened for it", async () => {
+  const file = fileOf(CONTENT);
+  const { upload, server, hasher } = uploading({ file });
+  const hashFile = hasher.hashFile.bind(hasher);
+  hasher.hashFile = async (...call) => {
+    const digest = await hashFile(...call);
+    // As Chromium has it: size and date stay as they were, but nothing can be read.
+    file.slice = () => ({ arrayBuffer: async () => Promise.reject(new Error("NotReadableError")) });
+    return digest;
+  };
+  const { phase, error } = await upload.start();
+  assert.deepEqual([phase, error.code], ["failed", "source_changed"]);
+  assert.deepEqual(server.log, []);
+});
+
 test("a file that can no longer be read stops the upload in plain words", async () => {
   const { upload, hasher } = uploading();
   hasher.digest = async () => {
@@ -535,7 +731,7 @@ test("a file that can no longer be read stops the upload in plain words", async 
   };
   const { phase, error } = await upload.start();
   assert.deepEqual([phase, error.code], ["failed", "source_changed"]);
-  assert.match(error.message, /changed, moved or deleted/);
+  assert.match(error.message, /changed, moved or deleted.*Nothing was damaged.*Choose the file again/);
 });
 
 // ------------------------------------------------------- the server's verdict

@@ -7,15 +7,16 @@ from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import SuspiciousOperation
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
-from uploads.errors import InvalidRequest, MethodNotAllowed, StorageFull, Unavailable, UploadError
+from uploads.errors import InvalidRequest, MethodNotAllowed, UploadError
 
 from .auth import authenticate
 from .bodies import drain_unread
+from .database import DATABASE_ERRORS, database_refusal
 from .problems import problem
 
 logger = logging.getLogger("uploads.protocols")
@@ -47,28 +48,15 @@ def endpoint(*methods: str) -> Callable[[View[P]], Callable[..., HttpResponseBas
                 return _refused(request, InvalidRequest("The connection ended inside the body."))
             except SuspiciousOperation as error:
                 return _refused(request, InvalidRequest(f"The request is refused: {error}"))
-            except (OperationalError, InterfaceError) as error:
+            except DATABASE_ERRORS as error:
                 logger.warning("%s %s: database: %s", request.method, request.path, error)
-                return _refused(request, _database_refusal(error))
+                return _refused(request, database_refusal(error))
             response["Cache-Control"] = "no-store"
             return response
 
         return wrapped
 
     return decorate
-
-
-def _database_refusal(error: Exception) -> UploadError:
-    """The database is busy or away, which passes, or its disk is full, which somebody must mend."""
-    if "disk is full" in str(error) or "disk I/O error" in str(error):
-        return StorageFull(
-            "The server's disk is full. Nothing was lost: what was received stays, and the upload "
-            "can go on once there is room."
-        )
-    return Unavailable(
-        "The server's database did not answer in time. Nothing was lost: send the same request "
-        "again in a few seconds."
-    )
 
 
 def _check_method(request: HttpRequest, methods: tuple[str, ...]) -> None:

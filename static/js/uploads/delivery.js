@@ -5,6 +5,7 @@
 
 import { ChunkPlan } from "./plan.js";
 import { WorkerQueue } from "./queue.js";
+import { isBusy } from "./retry.js";
 
 /**
  * @import { Chunk, ChunkReceipt, SessionInfo, Transport } from "./types.d.ts"
@@ -23,6 +24,13 @@ import { WorkerQueue } from "./queue.js";
  * @property {() => void} onChange any count below is another one
  */
 
+/**
+ * @typedef {object} Scout
+ * @property {number} index
+ * @property {Promise<unknown>} through settles when it was taken, or is no longer sent
+ * @property {() => void} report
+ */
+
 export class Delivery {
   #around;
   #queue;
@@ -31,6 +39,9 @@ export class Delivery {
   #missing = new Set();
   /** Bytes sent of each chunk on its way. @type {Map<number, number>} */
   #inFlight = new Map();
+
+  /** The chunk that asks a busy server for all. @type {Scout | null} */
+  #scout = null;
 
   /** Bytes the server has confirmed. */
   acknowledged = 0;
@@ -101,8 +112,44 @@ export class Delivery {
    * @param {Chunk} chunk
    * @param {AbortSignal} signal
    */
-  #deliver(session, chunk, signal) {
-    return this.#around.persist((attempt) => this.#attempt(session, chunk, attempt), signal);
+  async #deliver(session, chunk, signal) {
+    const attempt = (/** @type {AbortSignal} */ either) => this.#attempt(session, chunk, either);
+    try {
+      await this.#around.persist(attempt, signal);
+    } finally {
+      if (this.#scout?.index === chunk.index) this.#dismissScout();
+    }
+  }
+
+  /**
+   * Of a busy server, or one whose disk is full, the chunk that was refused first asks for all
+   * until it is taken: the bodies of the others would be carried there in vain.
+   *
+   * @param {SessionInfo} session
+   * @param {Chunk} chunk
+   * @param {AbortSignal} signal
+   */
+  async #attempt(session, chunk, signal) {
+    const scout = this.#scout;
+    if (scout && scout.index !== chunk.index) await unlessAborted(scout.through, signal);
+    try {
+      await this.#send(session, chunk, signal);
+    } catch (error) {
+      if (isBusy(error)) this.#sendScout(chunk);
+      throw error;
+    }
+  }
+
+  /** @param {Chunk} chunk */
+  #sendScout({ index }) {
+    if (this.#scout) return;
+    const { promise, resolve } = Promise.withResolvers();
+    this.#scout = { index, through: promise, report: () => resolve(undefined) };
+  }
+
+  #dismissScout() {
+    this.#scout?.report();
+    this.#scout = null;
   }
 
   /**
@@ -110,7 +157,7 @@ export class Delivery {
    * @param {Chunk} chunk
    * @param {AbortSignal} signal
    */
-  async #attempt(session, chunk, signal) {
+  async #send(session, chunk, signal) {
     const { source, transport } = this.#around;
     this.#moved(chunk, 0);
     try {
@@ -148,5 +195,21 @@ export class Delivery {
     this.#around.source.release(chunk.index);
     this.acknowledged += chunk.size;
     this.#around.onReceipt(receipt);
+  }
+}
+
+/**
+ * @param {Promise<unknown>} promise
+ * @param {AbortSignal} signal
+ */
+async function unlessAborted(promise, signal) {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }

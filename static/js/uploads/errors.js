@@ -43,8 +43,9 @@ export function asUploadError(error) {
 /** @param {unknown} [cause] */
 export function sourceChanged(cause) {
   return new UploadError(
-    "This file was changed, moved or deleted after it was chosen, so sending stopped: " +
-      "mixing old and new content would damage it. Choose the file again.",
+    "This file was changed, moved or deleted after it was chosen, so sending stopped before old " +
+      "and new content could mix. Nothing was damaged, and what was sent is kept. Choose the " +
+      "file again: if its content is what it was, the upload goes on.",
     { code: "source_changed", cause },
   );
 }

@@ -8,10 +8,11 @@
  */
 
 import { WorkerHasher } from "./hashing.js";
+import { isBusy, parseRetryAfter } from "./retry.js";
 import { HttpTransport } from "./transport.js";
 import { Uploader } from "./uploader.js";
 
-/** @import { SessionToResume, SourceFile, UploadPhase, UploadStatus } from "./types.d.ts" */
+/** @import { SessionToResume, SourceFile, UploadFailure, UploadPhase, UploadStatus } from "./types.d.ts" */
 /** @import { Upload } from "./upload.js" */
 
 /** Milliseconds: numbers that change faster than this cannot be read. */
@@ -47,6 +48,18 @@ const CAN = /** @type {Partial<Record<UploadPhase, string>>} */ ({
   failed: "resume",
 });
 
+/** Seconds until a list that a busy server did not give is asked for again, unless it says so. */
+const REFRESH_AFTER_REFUSAL = 5;
+
+/** What the button that resumes is called in the tray, in other phases than most. */
+const AGAIN = /** @type {Partial<Record<string, string>>} */ ({
+  failed: "Try again",
+  retrying: "Try now",
+});
+
+/** Failures that only the file, chosen again, can mend. */
+const NEEDS_THE_FILE = ["source_changed", "wrong_file"];
+
 /** Worth a word to those who cannot see the page; the rest would chatter. */
 const ANNOUNCED = /** @type {Partial<Record<UploadPhase, string>>} */ ({
   paused: "paused",
@@ -65,6 +78,7 @@ const ANNOUNCED = /** @type {Partial<Record<UploadPhase, string>>} */ ({
  * @property {HTMLElement | null} row where it was last drawn in the list
  * @property {string} news what the server's list last heard of
  * @property {UploadPhase | null} phase as last announced
+ * @property {string} obstacle as last announced
  */
 
 class Dashboard {
@@ -81,6 +95,8 @@ class Dashboard {
   #redrawTimer;
   /** @type {number | undefined} */
   #refreshTimer;
+  /** @type {number | undefined} */
+  #retryTimer;
   #lastRefresh = -Infinity;
   #dragDepth = 0;
 
@@ -166,12 +182,25 @@ class Dashboard {
       this.#draw();
     });
     document.body.addEventListener("htmx:before:response", (event) => {
-      const status = event instanceof CustomEvent && event.detail.ctx.response.status;
+      if (!(event instanceof CustomEvent)) return;
+      const { status, headers } = event.detail.ctx.response;
+      if (status >= 500) this.#refreshLater(headers.get("Retry-After"));
       // htmx would leave for the sign-in page, and the chosen files would be lost to this one.
       if (status !== 401 || this.#entries.size === 0) return;
       event.preventDefault();
       byId("signed-out").hidden = false;
     });
+  }
+
+  /**
+   * Errors leave the list as it is, and nothing else may come along to have it fetched anew.
+   *
+   * @param {string | null} retryAfter
+   */
+  #refreshLater(retryAfter) {
+    const seconds = parseRetryAfter(retryAfter, Date.now()) ?? REFRESH_AFTER_REFUSAL;
+    window.clearTimeout(this.#retryTimer);
+    this.#retryTimer = window.setTimeout(() => this.#refreshSoon(), seconds * 1000);
   }
 
   // --------------------------------------------------------------- uploads
@@ -219,6 +248,7 @@ class Dashboard {
       row: null,
       news: "",
       phase: null,
+      obstacle: "",
     };
     this.#entries.set(upload, entry);
     return entry;
@@ -236,9 +266,23 @@ class Dashboard {
     entry.news = news;
     if (phase === entry.phase) return;
     entry.phase = phase;
+    this.#tellObstacle(entry, filename, error);
     if (phase === "done") announce(`${filename}: complete and verified`);
     const word = ANNOUNCED[phase];
     if (word) announce(`${filename}: ${word}. ${error?.message ?? ""}`);
+  }
+
+  /**
+   * A server that is busy may be so for hours: that is worth a word, but only the first time.
+   *
+   * @param {Entry} entry
+   * @param {string} filename
+   * @param {UploadFailure | null} error
+   */
+  #tellObstacle(entry, filename, error) {
+    if (!error || !isBusy(error) || error.message === entry.obstacle) return;
+    entry.obstacle = error.message;
+    announce(`${filename}: waiting. ${error.message}`);
   }
 
   /** @param {Entry} entry */
@@ -294,7 +338,7 @@ class Dashboard {
    * @param {Entry | undefined} entry
    */
   #resume(place, entry) {
-    if (entry && entry.upload.status.error?.code !== "source_changed") {
+    if (entry && !NEEDS_THE_FILE.includes(entry.upload.status.error?.code ?? "")) {
       entry.upload.resume();
       return;
     }
@@ -423,6 +467,7 @@ function show(place, status) {
   const focused = place.contains(document.activeElement);
   place.dataset.livePhase = status.phase;
   setOrDelete(place, "liveCan", CAN[status.phase]);
+  setOrDelete(place, "liveHurry", status.phase === "retrying" ? "" : undefined);
   slot(place, "label").textContent = status.existed ? "Already here" : LABELS[status.phase];
   setLine(place, lineFor(status), status.phase === "failed" ? "error" : "");
   showBar(place, status);
@@ -430,18 +475,19 @@ function show(place, status) {
 }
 
 /**
- * While something moves the bar shows what is on its way too, and refreshes leave it alone.
+ * While something moves the bar shows what is on its way too, and refreshes leave it alone; then
+ * it falls back to what is in. Before the session is known, a row's bar is the server's to draw.
  *
  * @param {HTMLElement} place
  * @param {UploadStatus} status
  */
-function showBar(place, { phase, checked, sent, total }) {
+function showBar(place, { phase, checked, sent, total, acknowledged, session }) {
   const bar = place.querySelector("progress");
   if (!bar) return;
-  const done = { checking: checked, sending: sent }[String(phase)];
-  const inTray = "tray" in place.dataset;
+  const done = { checking: checked, sending: sent }[String(phase)] ?? acknowledged;
+  const ours = "tray" in place.dataset || (session !== null && phase !== "checking");
   bar.toggleAttribute("hx-morph-skip", phase === "sending");
-  if (done !== undefined && (inTray || phase === "sending")) bar.value = percent(done, total);
+  if (ours) bar.value = percent(done, total);
 }
 
 /**
@@ -452,7 +498,7 @@ function showBar(place, { phase, checked, sent, total }) {
 function showInTray(item, { phase, session, existed, total, acknowledged }, row) {
   const part = session && !existed ? `${size(acknowledged)} of ` : "";
   slot(item, "amount").textContent = part + size(total);
-  slot(item, "resume").textContent = phase === "failed" ? "Try again" : "Resume";
+  slot(item, "resume").textContent = AGAIN[String(phase)] ?? "Resume";
   const link = slot(item, "to-row");
   link.hidden = row === null;
   if (row) link.setAttribute("href", `#${row.id}`);
@@ -462,6 +508,7 @@ function showInTray(item, { phase, session, existed, total, acknowledged }, row)
 function clear(row) {
   delete row.dataset.livePhase;
   delete row.dataset.liveCan;
+  delete row.dataset.liveHurry;
   slot(row, "label").textContent = "";
   setLine(row, "");
   row.querySelector("progress")?.removeAttribute("hx-morph-skip");
@@ -527,6 +574,7 @@ function lineFor(status) {
     case "waiting":
       return "Waiting for its turn.";
     case "checking":
+      if (checked === total) return "Comparing the file with what the server has of it.";
       return `Reading the file to know it by its content: ${percent(checked, total)} %`;
     case "sending":
       return pace(status);
@@ -555,7 +603,7 @@ function pace({ speed, timeLeft, sent, acknowledged }) {
 /** @param {number | null} moment */
 function countdown(moment) {
   const seconds = Math.ceil(((moment ?? 0) - Date.now()) / 1000);
-  return seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again.";
+  return seconds > 0 ? `Trying again in ${duration(seconds)}.` : "Trying again.";
 }
 
 /** @param {number} seconds */

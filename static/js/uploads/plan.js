@@ -46,4 +46,17 @@ export class ChunkPlan {
     for (const index of indices) bytes += this.chunk(index).size;
     return bytes;
   }
+
+  /**
+   * The chunks that are not missing, in order.
+   *
+   * @param {Iterable<number>} missing
+   * @returns {number[]}
+   */
+  present(missing) {
+    const absent = new Set(missing);
+    return Array.from({ length: this.total }, (_, index) => index).filter(
+      (index) => !absent.has(index),
+    );
+  }
 }

@@ -23,6 +23,18 @@ const LONGEST_DELAY = 30_000;
 /** With the delays above some two minutes: a server's restart, or a train's tunnel. */
 const TRIES_WITHOUT_PROGRESS = 12;
 
+/** Statuses by which a server, when it names a time, asks to be asked again then. */
+const BUSY = new Set([429, 503, 507]);
+
+/** Each further refusal of a busy server makes the wait so much longer. */
+const BUSY_GROWTH = 1.5;
+
+/**
+ * But no longer than this (ms), unless the server asks for more: whoever has made room on its disk
+ * should soon see it used.
+ */
+const LONGEST_BUSY_DELAY = 180_000;
+
 /** Seconds. What asks for a longer wait is not worth believing. */
 const LONGEST_RETRY_AFTER = 3600;
 
@@ -54,6 +66,17 @@ export function isStale(error) {
 }
 
 /**
+ * The server is at work, and has said when to come back: it may take somebody hours to make room
+ * on its disk, and until then nothing is gained by giving up.
+ *
+ * @param {unknown} error
+ * @returns {error is UploadError & { retryAfter: number }}
+ */
+export function isBusy(error) {
+  return error instanceof UploadError && error.retryAfter !== null && BUSY.has(error.status);
+}
+
+/**
  * `Retry-After`, RFC 9110 section 10.2.3: seconds, or an HTTP date.
  *
  * @param {string | null} value
@@ -72,7 +95,9 @@ export class Backoff {
   #random;
   #progress;
   #tries;
+  #patient;
   #failures = 0;
+  #refusals = 0;
   #mark;
 
   /**
@@ -81,11 +106,13 @@ export class Backoff {
    * @param {() => number} [options.progress] any number that changes when the upload gets
    *   ahead; a change resets the count, so a bad line that works now and then never gives up
    * @param {number} [options.tries]
+   * @param {boolean} [options.patient] whether a busy server is waited for as long as it takes
    */
-  constructor({ random, progress = () => 0, tries = TRIES_WITHOUT_PROGRESS }) {
+  constructor({ random, progress = () => 0, tries = TRIES_WITHOUT_PROGRESS, patient = true }) {
     this.#random = random;
     this.#progress = progress;
     this.#tries = tries;
+    this.#patient = patient;
     this.#mark = progress();
   }
 
@@ -95,11 +122,26 @@ export class Backoff {
    */
   after(error) {
     const mark = this.#progress();
-    if (mark !== this.#mark) this.#failures = 0;
+    if (mark !== this.#mark) this.#failures = this.#refusals = 0;
     this.#mark = mark;
+    if (this.#patient && isBusy(error)) return this.#untilFree(error.retryAfter);
+    this.#refusals = 0;
     this.#failures += 1;
     if (this.#failures >= this.#tries) return null;
     return this.#asked(error) ?? this.#random() * this.#bound(this.#failures);
+  }
+
+  /**
+   * A server that answers is not out of reach, so this costs no tries and gives all of them back.
+   *
+   * @param {number} retryAfter seconds
+   */
+  #untilFree(retryAfter) {
+    this.#failures = 0;
+    const asked = retryAfter * 1000;
+    const grown = Math.max(asked, FIRST_DELAY) * BUSY_GROWTH ** this.#refusals;
+    this.#refusals += 1;
+    return this.#jittered(Math.max(asked, Math.min(grown, LONGEST_BUSY_DELAY)));
   }
 
   /** @param {number} failures */
@@ -107,14 +149,18 @@ export class Backoff {
     return Math.min(FIRST_DELAY * 2 ** (failures - 1), LONGEST_DELAY);
   }
 
+  /** @param {UploadError} error */
+  #asked(error) {
+    return error.retryAfter === null ? null : this.#jittered(error.retryAfter * 1000);
+  }
+
   /**
    * The server's wish is a minimum; the jitter on top keeps clients from returning in step.
    *
-   * @param {UploadError} error
+   * @param {number} delay
    */
-  #asked(error) {
-    if (error.retryAfter === null) return null;
-    return error.retryAfter * 1000 + this.#random() * FIRST_DELAY;
+  #jittered(delay) {
+    return delay + this.#random() * Math.max(FIRST_DELAY, delay / 10);
   }
 }
 
@@ -122,6 +168,8 @@ export class Backoff {
  * @typedef {object} Wait
  * @property {number | null} until the moment of the next attempt; null: when back online
  * @property {UploadError} error what is waited out
+ * @property {() => void} end makes the next attempt now
+ * @property {AbortSignal} ended
  */
 
 /**
@@ -159,10 +207,12 @@ export async function persist(attempt, { backoff, seams, signal, onWait, onGo })
  * @returns {Wait}
  */
 function plannedWait(error, backoff, { clock, connectivity }) {
-  if (error.code === "network" && !connectivity.online) return { until: null, error };
+  const early = new AbortController();
+  const wait = { error, end: () => early.abort(), ended: early.signal };
+  if (error.code === "network" && !connectivity.online) return { until: null, ...wait };
   const delay = backoff.after(error);
   if (delay === null) throw error;
-  return { until: clock.now() + delay, error };
+  return { until: clock.now() + delay, ...wait };
 }
 
 /**
@@ -170,30 +220,16 @@ function plannedWait(error, backoff, { clock, connectivity }) {
  * @param {Seams} seams
  * @param {AbortSignal} signal
  */
-function pass({ until, error }, { clock, connectivity }, signal) {
+async function pass({ until, error, end, ended }, { clock, connectivity }, signal) {
   const delay = until === null ? OFFLINE_PROBE : until - clock.now();
   // What the server asked for is waited out; what the network did may be over any moment.
-  if (error.code !== "network") return sleep(clock, delay, signal);
-  return unlessOnline((either) => sleep(clock, delay, either), connectivity, signal);
-}
-
-/**
- * A wait that ends early when the network comes back.
- *
- * @param {(signal: AbortSignal) => Promise<void>} wait
- * @param {Connectivity} connectivity
- * @param {AbortSignal} signal
- */
-async function unlessOnline(wait, connectivity, signal) {
-  const back = new AbortController();
-  const onOnline = () => back.abort();
-  connectivity.addEventListener("online", onOnline);
+  if (error.code === "network") connectivity.addEventListener("online", end);
   try {
-    await wait(AbortSignal.any([signal, back.signal]));
+    await sleep(clock, delay, AbortSignal.any([signal, ended]));
   } catch {
     signal.throwIfAborted();
   } finally {
-    connectivity.removeEventListener("online", onOnline);
+    connectivity.removeEventListener("online", end);
   }
 }
 

@@ -38,9 +38,23 @@ export class Source {
    * @param {HashOptions} options
    */
   async check(options) {
-    this.assertUnchanged();
+    await this.#assertReadable();
     this.sha256 ||= await this.#hasher.hashFile(this.file, options);
+    await this.#assertReadable();
+  }
+
+  /**
+   * Reading asks the disk, even where size and date of a chosen file are as they were remembered.
+   * The hash of a file that changed while it was read is that of none.
+   */
+  async #assertReadable() {
     this.assertUnchanged();
+    try {
+      await this.file.slice(0, 1).arrayBuffer();
+    } catch (error) {
+      this.doubt();
+      throw sourceChanged(error);
+    }
   }
 
   /** Makes the next `check` hash again, when the content has come into doubt. */
@@ -80,27 +94,34 @@ export class Source {
   assertSizeOf(session) {
     if (session.size === this.#size) return;
     throw wrongFile(
-      `This is another file: the interrupted upload expects ${count(session.size)} bytes, ` +
-        `“${this.file.name}” has ${count(this.#size)}.`,
+      `the interrupted upload expects ${count(session.size)} bytes, ` +
+        `“${this.file.name}” has ${count(this.#size)}`,
     );
   }
 
   /** @param {SessionToResume} session */
   assertContentOf(session) {
     if (session.sha256 === null || session.sha256 === this.sha256) return;
-    const named =
+    throw this.otherContentThan(session);
+  }
+
+  /** @param {SessionToResume} session */
+  otherContentThan(session) {
+    return wrongFile(
       session.filename === this.file.name
         ? `“${this.file.name}” has the same name but other content`
-        : `“${this.file.name}” has other content than “${session.filename}”`;
-    throw wrongFile(`This is another file: ${named}. Nothing was sent.`);
+        : `“${this.file.name}” has other content than “${session.filename}”`,
+    );
   }
 }
 
-/** @param {string} message */
-function wrongFile(message) {
-  return new UploadError(`${message} Choose the file that the upload was begun with.`, {
-    code: "wrong_file",
-  });
+/** @param {string} difference */
+function wrongFile(difference) {
+  return new UploadError(
+    `This is another file, or it has changed: ${difference}. What the server has is as it was. ` +
+      "Choose the file that the upload was begun with, or cancel it and send this one anew.",
+    { code: "wrong_file" },
+  );
 }
 
 /** @param {number} bytes */

@@ -21,6 +21,20 @@ const STALL_AFTER = 60_000;
 
 const ACCEPT = "application/json, application/problem+json";
 
+/**
+ * What a refusal that passes means for the person: the server's own sentence tells a script what
+ * to do, and here it is done already. By code, or where a page or a proxy answers, by status.
+ *
+ * @type {Record<string, string>}
+ */
+const OBSTACLES = {
+  storage_full: "The server's disk is full. Nothing was lost.",
+  storage_unavailable: "The server cannot reach its storage right now. Nothing was lost.",
+  429: "The server asks for some patience. Nothing was lost.",
+  503: "The server is busy. Nothing was lost.",
+  507: "The server's disk is full. Nothing was lost.",
+};
+
 const SAFE_METHODS = ["GET", "HEAD"];
 
 /** @implements {Transport} */
@@ -239,7 +253,11 @@ function refusal(status, problem, retryAfter) {
     );
   }
   const message =
-    problem?.detail ?? problem?.title ?? `The server answered in a way not understood (${status}).`;
+    OBSTACLES[problem?.code ?? ""] ??
+    OBSTACLES[status] ??
+    problem?.detail ??
+    problem?.title ??
+    `The server answered in a way not understood (${status}).`;
   return new UploadError(message, { ...facts, code: problem?.code ?? "unexpected_answer" });
 }
 

@@ -48,6 +48,8 @@ export interface SessionInfo {
   readonly sha256: string | null;
   /** ISO 8601, UTC. */
   readonly expires_at: string | null;
+  /** Why it failed, or that its stored file is damaged, in a sentence; else absent. */
+  readonly error?: string;
   readonly urls: SessionUrls;
 }
 
@@ -195,6 +197,7 @@ export interface UploadHandle extends EventTarget {
   parallel: number;
   /** These resolve when the upload comes to rest, paused included, and never reject. */
   start(): Promise<UploadStatus>;
+  /** Also ends a wait for the next attempt. */
   resume(): Promise<UploadStatus>;
   pause(): void;
   /** Resolves when the server has been told. */

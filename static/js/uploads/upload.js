@@ -5,6 +5,7 @@
 
 import { Delivery } from "./delivery.js";
 import { asUploadError, UploadError } from "./errors.js";
+import { ChunkPlan } from "./plan.js";
 import { DEFAULT_LIMIT } from "./queue.js";
 import { Backoff, isStale, persist } from "./retry.js";
 import { sleep, withDefaults } from "./seams.js";
@@ -13,7 +14,7 @@ import { SpeedMeter } from "./speed.js";
 
 /**
  * @import {
- *   ChunkReceipt, SessionInfo, SessionToResume, Turn, UploadHandle, UploadOptions,
+ *   Chunk, ChunkReceipt, SessionInfo, SessionToResume, Turn, UploadHandle, UploadOptions,
  *   UploadPhase, UploadStatus
  * } from "./types.d.ts"
  * @import { Wait } from "./retry.js"
@@ -32,6 +33,11 @@ const MAX_FRUITLESS_QUESTIONS = 3;
 
 /** A cancelled session that the server never hears of expires by itself. */
 const CANCEL_TRIES = 5;
+
+/** For a server that does not say why an upload failed. */
+const NOT_AS_ANNOUNCED =
+  "What arrived is not the file that was announced: it may have been changed while it was sent. " +
+  "Nothing of it was kept.";
 
 /** @type {UploadPhase[]} */
 const UNDER_WAY = ["waiting", "checking", "sending", "verifying"];
@@ -135,8 +141,12 @@ export class Upload extends EventTarget {
     return this.#begin();
   }
 
-  /** Goes on after `pause()` or after a failure; asks the server first what it holds. */
+  /**
+   * Goes on after `pause()` or after a failure, and asks the server first what it holds; while
+   * it waits to try again, it tries now.
+   */
   resume() {
+    for (const wait of this.#waits) wait.end();
     return this.#begin();
   }
 
@@ -264,15 +274,54 @@ export class Upload extends EventTarget {
     const known = this.#session ?? this.#offered;
     if (known) {
       try {
-        return this.#accept(
-          await this.#persist((either) => this.#transport.ask(known, { signal: either }), signal),
-        );
+        const ask = (/** @type {AbortSignal} */ either) =>
+          this.#transport.ask(known, { signal: either });
+        const session = await this.#persist(ask, signal);
+        if (this.#offered) await this.#compare(session, signal);
+        return this.#accept(session);
       } catch (error) {
         if (!isStale(error) || error.status === 409) throw error;
         this.#renew(error);
       }
     }
     return this.#handshake(signal);
+  }
+
+  /**
+   * A session without a declared hash does not tell which file it is of. Chunks that it has do:
+   * sent again, the same bytes change nothing, and others are a conflict that changes nothing.
+   * The first and the last show most changes; the rest are found when the whole is verified.
+   *
+   * @param {SessionInfo} session
+   * @param {AbortSignal} signal
+   */
+  async #compare(session, signal) {
+    this.#source.assertSizeOf(session);
+    if (session.state !== "active" || session.sha256 !== null) return;
+    this.#enter("checking");
+    const plan = new ChunkPlan(session.size, session.chunk_size);
+    for (const index of endsOf(plan.present(session.missing))) {
+      await this.#probe(session, plan.chunk(index), signal);
+    }
+  }
+
+  /**
+   * @param {SessionInfo} session
+   * @param {Chunk} chunk that the session has
+   * @param {AbortSignal} signal
+   */
+  async #probe(session, chunk, signal) {
+    const send = async (/** @type {AbortSignal} */ either) => {
+      const { body, digest } = await this.#source.read(chunk, either);
+      return this.#transport.sendChunk(session, chunk, body, { digest, signal: either });
+    };
+    try {
+      await this.#persist(send, signal);
+    } catch (error) {
+      const conflict = error instanceof UploadError && error.code === "chunk_conflict";
+      throw conflict ? this.#source.otherContentThan(session) : error;
+    }
+    this.#source.release(chunk.index);
   }
 
   /**
@@ -345,7 +394,11 @@ export class Upload extends EventTarget {
 
   /** @param {SessionInfo} session */
   async #withdraw(session) {
-    const backoff = new Backoff({ random: this.#seams.random, tries: CANCEL_TRIES });
+    const backoff = new Backoff({
+      random: this.#seams.random,
+      tries: CANCEL_TRIES,
+      patient: false,
+    });
     const { signal } = new AbortController();
     try {
       await persist(() => this.#transport.cancel(session), { backoff, seams: this.#seams, signal });
@@ -388,11 +441,9 @@ export class Upload extends EventTarget {
     if (session.state === "expired") return this.#renew();
     this.#session = null;
     this.#source.doubt();
-    throw new UploadError(
-      "The server checked the whole file, and it is not the one that was announced: it may " +
-        "have been changed while it was sent. Resume to send it anew.",
-      { code: "verification_failed" },
-    );
+    throw new UploadError(`${session.error ?? NOT_AS_ANNOUNCED} Try again to send it anew.`, {
+      code: "verification_failed",
+    });
   }
 
   /**
@@ -489,4 +540,13 @@ export class Upload extends EventTarget {
   #changed() {
     this.dispatchEvent(new Event("change"));
   }
+}
+
+/**
+ * The first and the last, which may be the same one.
+ *
+ * @param {number[]} indices
+ */
+function endsOf(indices) {
+  return new Set([...indices.slice(0, 1), ...indices.slice(-1)]);
 }

@@ -10,6 +10,9 @@ export function refusal(status, code = `status_${status}`, facts = {}) {
   return new UploadError(`refused with ${status}`, { status, code, ...facts });
 }
 
+/** What the server says of a session that fails. */
+export const DECEIVED = "What arrived is not the file that was declared.";
+
 export const networkError = () => new UploadError("no network", { code: "network" });
 
 /** Reads a blob as the worker would, without one. */
@@ -141,12 +144,14 @@ export class FakeServer {
     }
   }
 
-  async complete({ id }) {
+  async complete({ id }, declared) {
     await this.#heard("complete");
     const session = this.#find(id);
     const { missing } = this.#info(session);
     if (missing.length > 0) throw refusal(409, "chunks_missing", { problem: { missing } });
-    session.state = "completed";
+    session.sha256 ??= declared;
+    const agrees = session.sha256 === sha256(this.content(id));
+    Object.assign(session, agrees ? { state: "completed" } : { state: "failed", error: DECEIVED });
   }
 
   async cancel({ id }) {
@@ -166,6 +171,7 @@ export class FakeServer {
     const real = createHash("sha256").update(bytes).digest("base64");
     if (real !== digest) throw refusal(422, "digest_mismatch");
     const duplicate = session.chunks.has(index);
+    if (duplicate && !session.chunks.get(index).equals(bytes)) throw refusal(409, "chunk_conflict");
     session.chunks.set(index, bytes);
     const { state, received_chunks, total_chunks, progress } = this.#info(session);
     return { index, duplicate, state, received_chunks, total_chunks, progress };
@@ -188,7 +194,7 @@ export class FakeServer {
     return Buffer.from(bytes.subarray(index * this.chunkSize, (index + 1) * this.chunkSize));
   }
 
-  #info({ id, filename, size, sha256: sha, state, chunks }) {
+  #info({ id, filename, size, sha256: sha, state, chunks, error }) {
     const total = Math.ceil(size / this.chunkSize);
     const indices = [...Array(total).keys()];
     return {
@@ -203,6 +209,7 @@ export class FakeServer {
       progress: total ? (100 * chunks.size) / total : 100,
       sha256: sha,
       expires_at: null,
+      ...(error && { error }),
       urls: { self: `/u/${id}`, chunk: `/u/${id}/chunks/{index}`, complete: "", content: "" },
     };
   }

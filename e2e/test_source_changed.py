@@ -1,0 +1,364 @@
+"""A file that is not what it was: found out, said in plain words, never spliced together."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Route, expect
+
+from tests.support.bodies import payload, sha256
+from tests.support.client import NativeClient
+from tests.support.proxy import Proxy
+from uploads.core.plan import MIB
+
+from .conftest import MakeFile
+from .support import (
+    CHUNK,
+    MIDDLE,
+    SIZE,
+    Complaints,
+    Dashboard,
+    Item,
+    interrupted,
+    status,
+)
+
+pytestmark = pytest.mark.browser
+
+Change = Callable[[Path], None]
+
+#: What Chromium logs of a body whose file it can no longer read, or that is refused as damaged.
+BROKEN_BODIES = r"net::ERR_|status of 422"
+
+
+def other_bytes(path: Path) -> None:
+    path.write_bytes(payload(path.stat().st_size, seed=99))
+
+
+def longer(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"and more")
+
+
+def shorter(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - MIB)
+
+
+def deleted(path: Path) -> None:
+    path.unlink()
+
+
+def replaced(path: Path) -> None:
+    """As editors save: another file is renamed over it."""
+    draft = path.with_name("draft")
+    draft.write_bytes(payload(path.stat().st_size, seed=98))
+    draft.replace(path)
+
+
+def touched(path: Path) -> None:
+    """Its time is another one, its content is not."""
+    now = path.stat()
+    os.utime(path, ns=(now.st_atime_ns, now.st_mtime_ns + 10_000_000_000))
+
+
+CHANGES = [other_bytes, longer, shorter, deleted, replaced, touched]
+each_change = pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+
+
+def expect_found_out(item: Item) -> None:
+    item.expect_state("Stopped")
+    expect(item.line).to_contain_text("This file was changed, moved or deleted")
+    expect(item.line).to_contain_text("Nothing was damaged")
+    expect(item.line).to_contain_text("Choose the file again")
+
+
+def expect_whole(row: Item, content: bytes, folder: Path) -> None:
+    row.expect_state("Completed")
+    assert row.download(folder).read_bytes() == content
+
+
+def expect_no_splice(row: Item, film: Path, content: bytes, folder: Path) -> None:
+    """The row offers to choose the file: one that changed is refused, the old one completes."""
+    if film.exists() and film.read_bytes() != content:
+        row.resume_with(film)
+        expect(row.line).to_contain_text("This is another file, or it has changed")
+        expect(row.line).to_contain_text("What the server has is as it was")
+        expect(row.button("Resume")).to_be_visible()
+    film.write_bytes(content)
+    row.resume_with(film)
+    expect_whole(row, content, folder)
+
+
+@pytest.fixture
+def film(make_file: MakeFile) -> Path:
+    return make_file("film.mkv", SIZE, seed=1)
+
+
+@pytest.fixture
+def content(film: Path) -> bytes:
+    """What the file has in the beginning."""
+    return film.read_bytes()
+
+
+# ------------------------------------------------------------------- while the page is at it
+
+
+@each_change
+def test_a_change_while_it_is_sent_is_found_out(
+    dashboard: Dashboard,
+    client: NativeClient,
+    proxy: Proxy,
+    complaints: Complaints,
+    film: Path,
+    content: bytes,
+    folder: Path,
+    change: Change,
+) -> None:
+    complaints.allow(BROKEN_BODIES)
+    proxy.hold_after(MIDDLE)
+    dashboard.choose(film)
+    row = dashboard.row(film.name)
+    interrupted(client, proxy, row)
+    change(film)
+    proxy.release()
+    expect_found_out(row)
+    assert status(client, row.session_id)["state"] == "active"
+    expect_no_splice(row, film, content, folder)
+
+
+@each_change
+def test_a_change_while_it_is_paused_is_found_out_when_it_is_resumed(
+    dashboard: Dashboard,
+    client: NativeClient,
+    proxy: Proxy,
+    film: Path,
+    content: bytes,
+    folder: Path,
+    change: Change,
+) -> None:
+    proxy.hold_after(MIDDLE)
+    dashboard.choose(film)
+    row = dashboard.row(film.name)
+    interrupted(client, proxy, row)
+    row.button("Pause").click()
+    row.expect_state("Paused")
+    proxy.drop()
+    change(film)
+    row.button("Resume").click()
+    expect_found_out(row)
+    expect_no_splice(row, film, content, folder)
+
+
+@pytest.mark.parametrize("change", [other_bytes, deleted, touched])
+def test_a_change_after_a_failure_is_found_out_when_it_is_resumed(
+    dashboard: Dashboard,
+    complaints: Complaints,
+    film: Path,
+    content: bytes,
+    folder: Path,
+    change: Change,
+) -> None:
+    complaints.allow("status of 413")
+    last = "**/chunks/7"
+    dashboard.page.route(last, lambda route: route.fulfill(status=413, json={"detail": "Too big."}))
+    dashboard.choose(film)
+    row = dashboard.row(film.name)
+    row.expect_state("Stopped")
+    expect(row.line).to_have_text("Too big.")
+    dashboard.page.unroute(last)
+    change(film)
+    row.button("Resume").click()
+    expect_found_out(row)
+    expect_no_splice(row, film, content, folder)
+
+
+@each_change
+def test_a_change_while_it_is_checked_is_found_out_before_anything_is_sent(
+    dashboard: Dashboard, client: NativeClient, film: Path, folder: Path, change: Change
+) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    dashboard.page.route("**/hash-worker*.js", hold)
+    dashboard.choose(film)
+    item = dashboard.in_tray(film.name)
+    item.expect_state("Checking")
+    change(film)
+    for route in held:
+        route.continue_()
+    dashboard.page.unroute("**/hash-worker*.js")
+    expect_found_out(item)
+    assert client.request("GET", "/api/v1/uploads").json()["results"] == []
+
+    if not film.exists():
+        film.write_bytes(payload(SIZE, seed=1))
+    item.resume_with(film, button="Try again")
+    expect_whole(dashboard.row(film.name), film.read_bytes(), folder)
+
+
+def test_a_change_in_the_middle_of_reading_is_found_out(
+    dashboard: Dashboard, client: NativeClient, folder: Path
+) -> None:
+    film = folder / "film.mkv"
+    with film.open("wb") as file:
+        file.truncate(1024 * MIB)
+    dashboard.choose(film)
+    item = dashboard.in_tray(film.name)
+    item.expect_state("Checking")
+    with film.open("r+b") as file:
+        file.write(b"other bytes, where it may have been read already")
+    expect_found_out(item)
+    assert client.request("GET", "/api/v1/uploads").json()["results"] == []
+
+
+def test_a_change_that_leaves_no_trace_but_its_bytes_is_found_by_the_whole_hash(
+    dashboard: Dashboard,
+    client: NativeClient,
+    proxy: Proxy,
+    complaints: Complaints,
+    film: Path,
+    folder: Path,
+) -> None:
+    complaints.allow(BROKEN_BODIES)
+    proxy.hold_after(MIDDLE)
+    dashboard.choose(film)
+    row = dashboard.row(film.name)
+    interrupted(client, proxy, row)
+    before = film.stat()
+    with film.open("r+b") as file:
+        file.seek(-8, os.SEEK_END)
+        file.write(b"finished")
+    os.utime(film, ns=(before.st_atime_ns, before.st_mtime_ns))
+    proxy.release()
+    row.expect_state("Failed")
+    expect(row.place.locator(".reason")).to_contain_text("changed")
+    item = dashboard.in_tray(film.name)
+    item.expect_state("Stopped")
+    expect(item.line).to_contain_text("changed")
+    assert client.content(row.session_id).status_code == 409
+
+    item.button("Try again").click()
+    expect_whole(dashboard.row(film.name).newest, film.read_bytes(), folder)
+
+
+# ----------------------------------------------------------------------- on another day
+
+
+def test_a_file_that_was_only_copied_meanwhile_goes_on(
+    context: BrowserContext,
+    dashboard: Dashboard,
+    client: NativeClient,
+    proxy: Proxy,
+    film: Path,
+    content: bytes,
+    folder: Path,
+) -> None:
+    proxy.hold_after(MIDDLE)
+    dashboard.choose(film)
+    interrupted(client, proxy, dashboard.row(film.name))
+    dashboard.page.close()
+    proxy.drop()
+    film.unlink()
+    film.write_bytes(content)
+    touched(film)
+
+    row = Dashboard(context.new_page()).open().row(film.name)
+    row.resume_with(film)
+    expect_whole(row, content, folder)
+
+
+@pytest.mark.parametrize("change", [other_bytes, longer, shorter, replaced])
+def test_a_file_that_changed_after_the_tab_was_closed_is_refused(
+    context: BrowserContext,
+    dashboard: Dashboard,
+    client: NativeClient,
+    proxy: Proxy,
+    film: Path,
+    content: bytes,
+    folder: Path,
+    change: Change,
+) -> None:
+    proxy.hold_after(MIDDLE)
+    dashboard.choose(film)
+    interrupted(client, proxy, dashboard.row(film.name))
+    dashboard.page.close()
+    proxy.drop()
+    change(film)
+
+    row = Dashboard(context.new_page()).open().row(film.name)
+    expect_no_splice(row, film, content, folder)
+
+
+# ----------------------------------------------------------- begun without a declared hash
+
+
+def begun_without_hash(client: NativeClient, content: bytes, chunks: list[int]) -> dict[str, Any]:
+    """The session of a script that knows its file by a key, stopped when `chunks` were in."""
+    answer = client.handshake("film.mkv", len(content), resume_key="the film")
+    answer.raise_for_status()
+    session: dict[str, Any] = answer.json()
+    client.send_missing(content, {**session, "missing": chunks})
+    return status(client, session["id"])
+
+
+def with_other_chunk(content: bytes, index: int) -> bytes:
+    start = index * CHUNK
+    return content[:start] + b"changed!" + content[start + len(b"changed!") :]
+
+
+@pytest.mark.parametrize("index", [0, 3], ids=["the first", "the last"])
+def test_a_file_that_differs_from_what_is_in_is_refused_before_anything_new_is_sent(
+    dashboard: Dashboard,
+    client: NativeClient,
+    complaints: Complaints,
+    film: Path,
+    content: bytes,
+    folder: Path,
+    index: int,
+) -> None:
+    complaints.allow("status of 409")
+    session = begun_without_hash(client, content, [0, 1, 3])
+    film.write_bytes(with_other_chunk(content, index))
+    dashboard.open()
+    row = dashboard.row(film.name)
+    row.resume_with(film)
+    expect(row.line).to_contain_text("has the same name but other content")
+    expect(row.line).to_contain_text("What the server has is as it was")
+    now = status(client, session["id"])
+    assert (now["missing"], now["sha256"]) == ([2, 4, 5, 6, 7], None)
+    expect_no_splice(row, film, content, folder)
+
+
+def test_the_right_file_goes_on_where_the_script_stopped(
+    dashboard: Dashboard, client: NativeClient, film: Path, content: bytes, folder: Path
+) -> None:
+    session = begun_without_hash(client, content, [0, 1, 3])
+    dashboard.open()
+    row = dashboard.row(film.name)
+    row.resume_with(film)
+    expect_whole(row, content, folder)
+    assert status(client, session["id"])["sha256"] == sha256(content)
+
+
+def test_what_the_comparison_misses_is_found_by_the_whole_hash_and_then_sent_anew(
+    dashboard: Dashboard, client: NativeClient, film: Path, content: bytes, folder: Path
+) -> None:
+    session = begun_without_hash(client, content, [0, 1, 3])
+    changed = with_other_chunk(content, 1)
+    film.write_bytes(changed)
+    dashboard.open()
+    row = dashboard.row(film.name)
+    row.resume_with(film)
+    row.expect_state("Failed")
+    expect(row.place.locator(".reason")).to_contain_text("changed")
+    item = dashboard.in_tray(film.name)
+    expect(item.line).to_contain_text("changed")
+    expect(item.line).to_contain_text("Try again to send it anew")
+    assert status(client, session["id"])["state"] == "failed"
+
+    dashboard.choose(film)
+    expect_whole(row.newest, changed, folder)
