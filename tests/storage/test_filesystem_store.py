@@ -305,3 +305,16 @@ def test_p7_adopting_again_when_staging_is_gone_as_well_is_no_loss(
     assert len(synced) == 3
     with store.read(SHA, content_id) as file:
         assert file.read() == DATA
+
+
+def test_p7_folders_that_a_crash_left_empty_go_and_no_others(
+    store: FilesystemStore, upload_root: Path
+) -> None:
+    session_id = stage(store)
+    store.adopt(session_id, "a" * 64, session_id)
+    (upload_root / "content" / ("b" * 64)).mkdir()
+    (upload_root / "content" / "lost+found").mkdir()
+    assert store.remove_empty_folders() == 1
+    assert {path.name for path in (upload_root / "content").iterdir()} == {"a" * 64, "lost+found"}
+    with store.read("a" * 64, session_id) as file:
+        assert file.read() == DATA

@@ -219,6 +219,7 @@ def _orphans(world: World) -> None:
     store = get_store()
     world.begin()
     session_id = world.session.pk
+    (conf.current().root / "content" / ("c" * 64)).mkdir()
     FileSession.objects.filter(pk=session_id).delete()
     stored = StoredFile.objects.create(sha256="a" * 64, size=10)
     store.create(stored.pk, 10)
@@ -498,7 +499,7 @@ SCENARIOS: dict[str, Scenario] = {
     "sweep what a crash left": Scenario(
         _orphans,
         _sweep,
-        [*_UNSTAGE, *_UNLINK_CONTENT, *_REMOVE_CONTENT],
+        [*_UNSTAGE, *_UNLINK_CONTENT, *_REMOVE_CONTENT, P.CONTENT_REMOVE_FOLDER],
         surroundings=_everything_old,
     ),
     "read content again": Scenario(
@@ -532,6 +533,8 @@ def prepared(name: str) -> Iterator[tuple[World, Callable[[], object], Scenario]
 
 def assert_sound() -> None:
     """Whatever happened, what is there now belongs together."""
+    folders = (conf.current().root / "content").glob("*")
+    assert all(list(folder.iterdir()) for folder in folders)
     _assert_content_sound()
     for session in FileSession.objects.select_related("stored_file"):
         if session.status == SessionStatus.COMPLETED:

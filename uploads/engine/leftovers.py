@@ -36,6 +36,9 @@ def remove_leftovers(result: Sweep) -> None:
     _remove_orphaned_folders(result)
     _remove_orphaned_content(result)
     _remove_abandoned_content(result)
+    if not result.dry_run:
+        with result.item("empty folders of content"):
+            get_store().remove_empty_folders()
 
 
 def _knows_no_upload() -> bool:

@@ -123,6 +123,9 @@ class Store(Protocol):
     def content_files(self) -> Iterator[ContentFile]:
         """All files in content, of known stored files or not, in no order."""
 
+    def remove_empty_folders(self) -> int:
+        """Remove what a crash left of folders without content; how many. Harms nothing arriving."""
+
     def hold_lease(self, name: str) -> bool:
         """Hold `name` for as long as this process lives; False while another process does."""
 

@@ -104,6 +104,25 @@ def _remove_folder(folder: Path) -> None:
             raise
 
 
+def _remove_if_empty(folder: Path) -> bool:
+    """Whether it went. Another copy of the content may be there, or arriving: then it stays."""
+    reach(Failpoint.CONTENT_REMOVE_FOLDER)
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def _lists_any(folder: Path) -> bool:
+    """Whether there is anything in it; of one that has gone meanwhile nothing is left to do."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(True for _ in entries)
+    except FileNotFoundError:
+        return True
+
+
 def _forget_cached(fd: int) -> None:
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -342,12 +361,18 @@ class FilesystemStore:
         with _translated():
             reach(Failpoint.CONTENT_REMOVE_FILE)
             path.unlink(missing_ok=True)
-            reach(Failpoint.CONTENT_REMOVE_FOLDER)
-            # Another copy of the same content may be there, or arriving: then the folder stays.
-            with contextlib.suppress(OSError):
-                path.parent.rmdir()
+            _remove_if_empty(path.parent)
 
     def content_files(self) -> Iterator[ContentFile]:
+        for sha256 in self._content_folders():
+            yield from self._content_files_of(sha256)
+
+    def remove_empty_folders(self) -> int:
+        with _translated():
+            folders = [self._content / sha256 for sha256 in self._content_folders()]
+            return sum(_remove_if_empty(folder) for folder in folders if not _lists_any(folder))
+
+    def _content_folders(self) -> Iterator[str]:
         with (
             _translated(),
             contextlib.suppress(FileNotFoundError),
@@ -355,7 +380,7 @@ class FilesystemStore:
         ):
             for folder in folders:
                 if SHA256_HEX.fullmatch(folder.name):
-                    yield from self._content_files_of(folder.name)
+                    yield folder.name
 
     def _content_files_of(self, sha256: str) -> Iterator[ContentFile]:
         with (
