@@ -12,7 +12,7 @@ export HOLDFAST_DATA := $(abspath $(DATA))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lint types js python browser browser-tools format clean
+.PHONY: help run test quick lint types js python browser browser-tools chaos format clean
 
 help: ## List what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -46,6 +46,9 @@ browser: browser-tools ## The browser tests
 	$(BIN)/pytest e2e
 
 browser-tools: .venv/browser.stamp
+
+chaos: .venv/test.stamp ## Ten minutes of faults against a real server (SEED=, SECONDS=)
+	$(BIN)/python -m benchmarks.chaos $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
 
 format: .venv/test.stamp ## Format the Python code
 	$(BIN)/ruff check --fix .

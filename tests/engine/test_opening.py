@@ -18,16 +18,19 @@ from tests.support.sessions import (
     fresh,
     handshake,
     send,
+    send_all,
     staged,
     staging_of,
     upload,
 )
 from tests.support.threads import at_once
 from uploads.core.plan import MIB, MIN_CHUNK_SIZE
+from uploads.engine import opening
 from uploads.engine.opening import Offer, Outcome, open_session
 from uploads.engine.removing import remove
 from uploads.errors import DigestMismatch, StorageFull, StorageUnavailable, TooLarge
 from uploads.models import FileSession, SessionStatus
+from uploads.storage import get_store
 from uploads.storage.filesystem import FilesystemStore
 
 DATA = payload(350)
@@ -271,3 +274,21 @@ def test_a_handshake_whose_staging_cannot_be_made_takes_no_key_either(
         with pytest.raises(StorageUnavailable):
             handshake(alice, OTHER, resume_key="key")
     assert handshake(alice, DATA, sha256="", resume_key="key") == (Outcome.RESUMED, first)
+
+
+def test_a_file_that_completes_during_its_handshake_is_not_begun_anew(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by chaos: open when complete ones are looked for, complete when open ones are."""
+    session = begin(alice, DATA)
+    look = opening._open_by_hash
+
+    def completed_meanwhile(owner: User, offer: Offer) -> FileSession | None:
+        send_all(session, DATA)
+        return look(owner, offer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "_open_by_hash", completed_meanwhile)
+        assert handshake(alice, DATA) == (Outcome.FILE_EXISTS, session)
+    assert FileSession.objects.count() == 1
+    assert not any(get_store().staging_folders())

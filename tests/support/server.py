@@ -158,6 +158,10 @@ class Server:
         """The worker's memory now."""
         return _status_bytes(self.worker_pid, "VmRSS")
 
+    def own_bytes(self) -> int:
+        """The worker's memory without pages of files, such as libraries and the database."""
+        return _status_bytes(self.worker_pid, "RssAnon")
+
     def peak_resident_bytes(self) -> int:
         """The most memory that the worker ever had."""
         return _status_bytes(self.worker_pid, "VmHWM")

@@ -1,20 +1,99 @@
 """The memory of bodies: one pool per process, reused, with staging behind it (P8).
 
-Fresh memory for each chunk costs a page fault for every 4 KiB; a reused buffer costs nothing.
+Fresh memory for each chunk costs a page fault for every 4 KiB; a reused buffer costs nothing. A
+stalled body gives its buffer up to one that arrives.
 """
 
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cache
-from typing import Protocol
 
 from uploads import conf
-from uploads.errors import StorageUnavailable
+from uploads.errors import StorageFull, StorageUnavailable
 from uploads.storage import Incoming, StagedFile
 
+#: A body without a new byte for this long gives its buffer up to another that wants one.
+STALLED_SECONDS = 10.0
 #: Outside the pool, for as long as a spilled chunk is copied.
 _COPY_SIZE = 128 * 1024
+
+
+class Body:
+    """All bytes of one chunk, before they touch the staged file (P2): in a buffer, or spilled.
+
+    The lock is held while bytes are moved, never while they are awaited from the network (P5):
+    another thread may have the buffer spilled meanwhile.
+    """
+
+    def __init__(self, incoming: Incoming, buffer: bytearray | None) -> None:
+        self._incoming = incoming
+        self._buffer = buffer
+        self._length = 0
+        self._was_asked = False
+        self._lock = threading.Lock()
+        #: When the last bytes came, on the monotonic clock.
+        self.news = time.monotonic()
+
+    def write(self, piece: bytes) -> None:
+        """Append; the caller bounds the sum by the length it asked for."""
+        with self._lock:
+            end = self._length + len(piece)
+            if self._buffer is None:
+                self._incoming.write(piece)
+            else:
+                memoryview(self._buffer)[self._length : end] = piece
+                self._incoming.touch()
+            self._length = end
+            self.news = time.monotonic()
+
+    def copy_to(self, data: StagedFile, offset: int) -> None:
+        """Write all of it into the staged file."""
+        with self._lock:
+            if self._buffer is None:
+                self._copy_spilled(data, offset)
+            else:
+                data.write_at(offset, memoryview(self._buffer)[: self._length])
+
+    def give_up(self) -> bytearray | None:
+        """For another thread: the buffer, once its bytes are spilled; None to leave it alone."""
+        if not self._lock.acquire(blocking=False):
+            return None  # Its bytes are being moved: it has not stalled.
+        try:
+            stalled = time.monotonic() - self.news >= STALLED_SECONDS
+            return self._spilled() if stalled and not self._was_asked else None
+        finally:
+            self._lock.release()
+
+    def end(self) -> bytearray | None:
+        """The buffer, if it still has one; nothing is done with its bytes any more."""
+        with self._lock:
+            buffer, self._buffer = self._buffer, None
+            return buffer
+
+    def _spilled(self) -> bytearray | None:
+        if self._buffer is None:
+            return None
+        # Once only: a write that failed may have left a part in the file, and the next would append
+        # to it. Then the buffer goes on to be what counts.
+        self._was_asked = True
+        try:
+            self._incoming.write(memoryview(self._buffer)[: self._length])
+        except (StorageFull, StorageUnavailable):
+            return None
+        buffer, self._buffer = self._buffer, None
+        return buffer
+
+    def _copy_spilled(self, data: StagedFile, offset: int) -> None:
+        buffer = memoryview(bytearray(min(_COPY_SIZE, self._length)))
+        done = 0
+        while done < self._length:
+            count = self._incoming.read_into(done, buffer[: self._length - done])
+            if not count:
+                raise StorageUnavailable("The spilled chunk was cut short. Send it again.")
+            data.write_at(offset + done, buffer[:count])
+            done += count
 
 
 class BufferPool:
@@ -24,10 +103,32 @@ class BufferPool:
         self.size = size
         self._left = count
         self._free: list[bytearray] = []
+        self._bodies: set[Body] = set()
         self._lock = threading.Lock()
 
     def take(self) -> bytearray | None:
-        """A buffer, or None when all are in use. Never waits."""
+        """A buffer, unused or of a stalled body; None when all are in use. Never awaits bytes."""
+        buffer = self._unused()
+        return self._given_up() if buffer is None else buffer
+
+    def give_back(self, buffer: bytearray) -> None:
+        with self._lock:
+            self._free.append(buffer)
+
+    def join(self, body: Body) -> None:
+        """From now on `body` may be asked for its buffer."""
+        with self._lock:
+            self._bodies.add(body)
+
+    def leave(self, body: Body) -> None:
+        """Take the buffer of `body` back, if it still has one."""
+        with self._lock:
+            self._bodies.discard(body)
+        buffer = body.end()
+        if buffer is not None:
+            self.give_back(buffer)
+
+    def _unused(self) -> bytearray | None:
         with self._lock:
             if self._free:
                 return self._free.pop()
@@ -36,9 +137,15 @@ class BufferPool:
             self._left -= 1
         return bytearray(self.size)
 
-    def give_back(self, buffer: bytearray) -> None:
+    def _given_up(self) -> bytearray | None:
         with self._lock:
-            self._free.append(buffer)
+            bodies = sorted(self._bodies, key=lambda body: body.news)
+        # Not under the pool's lock: a spill takes as long as the disk does.
+        for body in bodies:
+            buffer = body.give_up()
+            if buffer is not None:
+                return buffer
+        return None
 
 
 @cache
@@ -52,60 +159,15 @@ def get_pool() -> BufferPool:
     return _pool(config.chunk_size, config.memory_pool // config.chunk_size)
 
 
-class Body(Protocol):
-    """All bytes of one chunk, before they touch the staged file (P2)."""
-
-    def write(self, piece: bytes) -> None:
-        """Append; the caller bounds the sum by the length it asked for."""
-
-    def copy_to(self, data: StagedFile, offset: int) -> None:
-        """Write all of it into the staged file."""
-
-
-class _PooledBody:
-    def __init__(self, buffer: bytearray, incoming: Incoming) -> None:
-        self._view = memoryview(buffer)
-        self._incoming = incoming
-        self._length = 0
-
-    def write(self, piece: bytes) -> None:
-        end = self._length + len(piece)
-        self._view[self._length : end] = piece
-        self._length = end
-        self._incoming.touch()
-
-    def copy_to(self, data: StagedFile, offset: int) -> None:
-        data.write_at(offset, self._view[: self._length])
-
-
-class _SpilledBody:
-    def __init__(self, incoming: Incoming) -> None:
-        self._incoming = incoming
-        self._length = 0
-
-    def write(self, piece: bytes) -> None:
-        self._incoming.write(piece)
-        self._length += len(piece)
-
-    def copy_to(self, data: StagedFile, offset: int) -> None:
-        buffer = memoryview(bytearray(min(_COPY_SIZE, self._length)))
-        done = 0
-        while done < self._length:
-            count = self._incoming.read_into(done, buffer[: self._length - done])
-            if not count:
-                raise StorageUnavailable("The spilled chunk was cut short. Send it again.")
-            data.write_at(offset + done, buffer[:count])
-            done += count
-
-
 @contextmanager
 def open_body(incoming: Incoming, length: int) -> Iterator[Body]:
     """Room for a chunk of `length` bytes: a buffer of the pool, or the file `incoming`."""
     pool = get_pool()
-    with ExitStack() as stack:
-        buffer = pool.take() if length <= pool.size else None
-        if buffer is None:
-            yield _SpilledBody(incoming)
-            return
-        stack.callback(pool.give_back, buffer)
-        yield _PooledBody(buffer, incoming)
+    buffer = pool.take() if length <= pool.size else None
+    body = Body(incoming, buffer)
+    if buffer is not None:
+        pool.join(body)
+    try:
+        yield body
+    finally:
+        pool.leave(body)

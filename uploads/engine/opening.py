@@ -166,7 +166,10 @@ def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
         with acknowledging_transaction():
             _take_key(owner, offer)
             session.save(force_insert=True)
-    except (IntegrityError, StorageFull, StorageUnavailable):
+            # It was open when we looked for complete ones, and complete when for open ones.
+            if _complete_by_hash(owner, offer):
+                raise _LookAgainError
+    except (IntegrityError, _LookAgainError, StorageFull, StorageUnavailable):
         store.discard(session.pk)
         raise
     if session.status == SessionStatus.ASSEMBLING:

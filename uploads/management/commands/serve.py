@@ -1,9 +1,11 @@
 """`manage.py serve`: the server that a service file calls, and `make run`."""
 
 import os
+import resource
 import secrets
 import socket
 from argparse import ArgumentParser
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -14,20 +16,30 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.errors import ConfigurationError
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
 from uploads import conf
+from uploads.core.bodies import READ_SIZE
 from uploads.management.static_files import collect_if_changed
 from uploads.worker import load_application
 
 FIRST_USER = "admin"
-#: Threads beyond those that may wait for the bodies of chunks, for pages, downloads and refusals.
+#: Threads beyond those that may wait for bodies and for the readers of downloads: for pages, forms
+#: and refusals.
 SPARE_THREADS = 64
+#: Connections of a worker, most of them idle between requests; more wait to be accepted. Half of
+#: the descriptors at most: the other half is for files and databases.
+MAX_CONNECTIONS = 4096
+#: Where the system names no bound of its own.
+ENOUGH_DESCRIPTORS = 4 * MAX_CONNECTIONS
 #: How long requests under way may take to end when the server is told to stop.
 SHUTDOWN_SECONDS = 10
+#: What a worker then has to end by itself, its connections gone. After that it is killed.
+ENDING_SECONDS = 5
 _ALL_ADDRESSES = {"0.0.0.0", "::"}  # noqa: S104 (only compared with)
 
 
@@ -94,16 +106,25 @@ class Command(BaseCommand):
         return shown
 
     def _serve(self, host: str, port: int, workers: int) -> None:
+        config = conf.current()
         server = Server(
             settings.WSGI_APPLICATION,
             address=host,
             port=port,
             interface=Interfaces.WSGI,
             workers=workers,
-            # A worker that dies is replaced; one kept from ending by a stalled client is killed.
+            # HTTP/2 would put many bodies on one connection, and one that moves would hide the rest
+            # from the watchdog of `uploads.connections`.
+            http=HTTPModes.http1,
+            # granian holds up to five such buffers for a stalled body, beside the pool (P8). Larger
+            # ones are no faster. A request's head must fit into one, too.
+            http1_settings=HTTP1Settings(max_buffer_size=READ_SIZE),
+            # A worker that dies is replaced; one kept from ending is killed.
             respawn_failed_workers=True,
-            workers_kill_timeout=SHUTDOWN_SECONDS,
-            blocking_threads=conf.current().max_readers + SPARE_THREADS,
+            workers_kill_timeout=SHUTDOWN_SECONDS + ENDING_SECONDS,
+            # They are made when needed, and go after 30 s without work.
+            blocking_threads=config.max_readers + config.max_downloads + SPARE_THREADS,
+            backpressure=min(MAX_CONNECTIONS, _allow_descriptors() // 2),
             log_level=LogLevels.error,
             websockets=False,
         )
@@ -113,7 +134,14 @@ class Command(BaseCommand):
         self.stdout.write(f"Holdfast serves http://{shown}:{port} (Ctrl-C ends it).")
         self.stdout.flush()
         try:
-            server.serve(target_loader=partial(load_application, server_pid=os.getpid()))
+            server.serve(
+                target_loader=partial(
+                    load_application,
+                    server_pid=os.getpid(),
+                    port=port,
+                    shutdown_seconds=SHUTDOWN_SECONDS,
+                )
+            )
         except ConfigurationError as error:
             raise CommandError("granian refused its configuration, see above.") from error
 
@@ -125,6 +153,20 @@ def _check_collected() -> None:
         raise CommandError(
             "Static files are not collected. Run `manage.py collectstatic`, or serve --prepare."
         )
+
+
+def _allow_descriptors() -> int:
+    """Have as many descriptors as the system lets this process have; how many.
+
+    The usual 1024 is less than the threads need: each has a connection, and may have a body's file,
+    a staged file and a database open.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = ENOUGH_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return soft
 
 
 def _check_free(host: str, port: int) -> None:

@@ -1,0 +1,161 @@
+"""A real server told to stop: what is on its way may end, what has stalled may not delay it."""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+import requests
+
+from tests.support.bodies import SMALL_CHUNK, cut, payload
+from tests.support.client import NativeClient
+from tests.support.server import Server, is_alive
+from tests.support.waiting import wait_until
+from uploads.core.plan import MIB
+from uploads.management.commands.serve import ENDING_SECONDS, SHUTDOWN_SECONDS
+
+pytestmark = pytest.mark.server
+
+HELD = {"DJANGO_SETTINGS_MODULE": "tests.support.held_verifier_settings"}
+
+
+class EndingServer(Server):
+    """Told to stop by a test, which looks at how it ends."""
+
+    def tell(self, how: signal.Signals = signal.SIGTERM, *, whole_group: bool = False) -> None:
+        """As a service manager does: the main process, or all processes of the service."""
+        (os.killpg if whole_group else os.kill)(self.pid, how)
+
+    def exit_code(self, timeout: float) -> int:
+        """Of the main process, waited for; afterwards it can be started again."""
+        process, pids = self._process, self.pids
+        assert process is not None
+        code = process.wait(timeout)
+        assert not any(map(is_alive, pids)), "nothing is left behind"
+        self._process = None
+        return code
+
+
+@pytest.fixture
+def ending() -> Iterator[EndingServer]:
+    with EndingServer(**HELD) as server:
+        yield server
+
+
+@pytest.fixture
+def sender(ending: EndingServer) -> Iterator[NativeClient]:
+    with closing(NativeClient(ending.url, ending.issue_token())) as client:
+        yield client
+
+
+def put_head(session: dict[str, Any], index: int, length: int, token: str) -> bytes:
+    return (
+        f"PUT /api/v1/uploads/{session['id']}/chunks/{index} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+def arriving(server: Server) -> int:
+    return sum(len(list(folder.glob("incoming-*"))) for folder in server.staging())
+
+
+def refuses(server: Server) -> bool:
+    try:
+        requests.get(f"{server.url}/sign-in/", timeout=5)
+    except requests.ConnectionError:
+        return True
+    return False
+
+
+def state(client: NativeClient, session: dict[str, Any]) -> str:
+    text: str = client.status(session["id"]).json()["state"]
+    return text
+
+
+def assert_completed(client: NativeClient, session: dict[str, Any], data: bytes) -> None:
+    wait_until(lambda: state(client, session) == "completed", "completion")
+    assert client.content(session["id"]).content == data
+
+
+def test_p3_a_chunk_that_goes_on_arriving_is_taken_in_and_new_requests_are_refused(
+    ending: EndingServer, sender: NativeClient
+) -> None:
+    data = payload(MIB, seed=80)
+    session = sender.begin(data)
+    with socket.create_connection(("127.0.0.1", ending.port)) as flying:
+        flying.sendall(put_head(session, 0, len(data), ending.issue_token()) + data[: MIB // 2])
+        wait_until(lambda: arriving(ending), "the body to be read")
+        ending.tell()
+        wait_until(lambda: refuses(ending), "new connections to be refused")
+        flying.sendall(data[MIB // 2 :])
+        flying.settimeout(30)
+        assert flying.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert ending.exit_code(SHUTDOWN_SECONDS) == 0
+    ending.start()
+    assert_completed(sender, session, data)
+
+
+def test_p3_p5_stalled_bodies_end_with_the_time_and_nothing_acknowledged_is_lost(
+    ending: EndingServer, sender: NativeClient
+) -> None:
+    data = payload(8 * SMALL_CHUNK, seed=81)
+    chunks = cut(data, SMALL_CHUNK)
+    session = sender.begin(data, chunk_size=SMALL_CHUNK)
+    for index in (6, 1, 3):
+        sender.put_chunk(session["id"], index, chunks[index]).raise_for_status()
+    token = ending.issue_token()
+    with ExitStack() as stack:
+        for number in range(20):
+            index = (0, 2, 4, 5, 7)[number % 5]
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", ending.port)))
+            one.sendall(put_head(session, index, SMALL_CHUNK, token) + chunks[index][:-1])
+        wait_until(lambda: arriving(ending) == 20, "every body to be read")
+        ending.tell()
+        assert ending.exit_code(SHUTDOWN_SECONDS + ENDING_SECONDS) == 0
+    assert arriving(ending) == 0, "it was not killed: it has tidied up"
+    ending.start()
+    assert "Traceback" not in ending.log
+    resumed = sender.begin(data)
+    assert (resumed["id"], resumed["missing"]) == (session["id"], [0, 2, 4, 5, 7])
+    sender.send_missing(data, resumed)
+    assert_completed(sender, session, data)
+
+
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_p7_neither_a_verifier_at_work_nor_an_idle_connection_delays_the_end(
+    ending: EndingServer, sender: NativeClient, whole_group: bool
+) -> None:
+    data = payload(3 * SMALL_CHUNK, seed=82)
+    hold = ending.data / "hold"
+    hold.touch()
+    session = sender.begin(data, chunk_size=SMALL_CHUNK)
+    sender.send_missing(data, session)
+    assert state(sender, session) == "assembling"
+    with socket.create_connection(("127.0.0.1", ending.port)) as idle:
+        idle.sendall(b"GET /sign-in/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert idle.recv(100).startswith(b"HTTP/1.1 200 ")
+        ending.tell(whole_group=whole_group)
+        # Less than a body on its way would be given.
+        assert ending.exit_code(SHUTDOWN_SECONDS - 2) == 0
+    hold.unlink()
+    ending.start()
+    assert_completed(sender, session, data)
+
+
+def test_p3_more_signals_change_nothing(ending: EndingServer, sender: NativeClient) -> None:
+    """As when somebody presses Ctrl-C again and again; the third used to stop the worker dead."""
+    data = payload(MIB, seed=83)
+    session = sender.begin(data)
+    with socket.create_connection(("127.0.0.1", ending.port)) as flying:
+        flying.sendall(put_head(session, 0, len(data), ending.issue_token()) + data[: MIB // 2])
+        wait_until(lambda: arriving(ending), "the body to be read")
+        for _ in range(4):
+            ending.tell(signal.SIGINT, whole_group=True)
+            wait_until(lambda: refuses(ending), "new connections to be refused")
+        flying.sendall(data[MIB // 2 :])
+        flying.settimeout(30)
+        assert flying.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert ending.exit_code(SHUTDOWN_SECONDS) == 0
