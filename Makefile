@@ -24,7 +24,7 @@ test: lint types js browser-tools ## Everything that CI runs: checks, Python, Ja
 	$(BIN)/pytest
 
 quick: .venv/test.stamp ## The tests that need no browser and no server, in seconds
-	$(BIN)/pytest tests -m "not server and not browser" -q
+	$(BIN)/pytest tests -m "not server and not browser and not thorough" -q
 
 lint: .venv/test.stamp ## ruff, import-linter, migrations up to date
 	$(BIN)/ruff check .

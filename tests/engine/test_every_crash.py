@@ -11,6 +11,8 @@ from tests.support.crashes import kill_at
 from tests.support.scenarios import SCENARIOS, World, assert_sound, prepared
 from uploads.models import FileSession, SessionStatus
 
+pytestmark = pytest.mark.thorough
+
 CRASHES = [
     pytest.param(name, number, id=f"{name}-{number}-{point}")
     for name, scenario in SCENARIOS.items()

@@ -421,6 +421,7 @@ def _empty_everything() -> None:
     shutil.rmtree(conf.current().root, ignore_errors=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 def test_every_promise_holds_in_any_order_of_operations_crashes_and_damage(
     transactional_db: None,
