@@ -15,6 +15,7 @@ class Failpoint(StrEnum):
     """One for each step, named `<what>.<the step that would come next>`."""
 
     # A session begins.
+    STORE_FOLDERS = "store.make_folders"
     STAGING_FOLDER = "staging.make_folder"
     STAGING_DATA = "staging.make_data"
     STAGING_SIZE = "staging.set_size"

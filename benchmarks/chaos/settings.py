@@ -9,5 +9,5 @@ from uploads.core.plan import MIB
 
 WSGI_APPLICATION = "benchmarks.chaos.wsgi.application"
 #: Little, so that chunks that come together go to disk first.
-UPLOADS["MEMORY_POOL"] = 6 * MIB  # type: ignore[assignment]
+UPLOADS["MEMORY_POOL"] = 6 * MIB
 DATABASES["default"]["OPTIONS"]["timeout"] = float(os.environ["CHAOS_BUSY_SECONDS"])

@@ -32,6 +32,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "uploads.web.form_bodies.FormBodiesMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -116,7 +117,10 @@ SESSION_COOKIE_SAMESITE = "Lax"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 TASKS = {"default": {"BACKEND": "uploads.engine.threads.ThreadBackend"}}
-UPLOADS = {"ROOT": DATA_DIR / "uploads"}
+UPLOADS = {
+    "ROOT": DATA_DIR / "uploads",
+    "DURABILITY": os.environ.get("HOLDFAST_DURABILITY", "file"),
+}
 
 LOGGING = {
     "version": 1,

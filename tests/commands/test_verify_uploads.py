@@ -35,6 +35,7 @@ from uploads.core.plan import MIB
 from uploads.engine import rereading
 from uploads.management.commands import verify_uploads
 from uploads.models import FileSession, StoredFile
+from uploads.storage import get_store
 from uploads.storage.filesystem import FilesystemStore
 
 DATA = payload(250)
@@ -205,7 +206,7 @@ def test_a_database_that_refuses_is_2_and_not_taken_for_damage(
 
 def test_damaged_content_that_no_upload_refers_to_says_so(alice: User) -> None:
     content = StoredFile.objects.create(sha256="a" * 64, size=1, state=LIVE)
-    (conf.current().root / "staging").mkdir(parents=True)
+    get_store().prepare()
     code, output, _ = verify()
     assert code == 1
     assert f"(1 bytes, {content.pk}): its file is missing; no upload refers to it" in output

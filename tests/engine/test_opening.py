@@ -292,3 +292,21 @@ def test_a_file_that_completes_during_its_handshake_is_not_begun_anew(
         assert handshake(alice, DATA) == (Outcome.FILE_EXISTS, session)
     assert FileSession.objects.count() == 1
     assert not any(get_store().staging_folders())
+
+
+def test_p3_no_handshake_makes_a_disk_that_is_not_mounted_look_empty(
+    alice: User, upload_root: Path
+) -> None:
+    """Its folders, made anew, would say that everything received has been lost."""
+    session = begin(alice, DATA)
+    send(session, 0, DATA[:TINY_CHUNK])
+    away = upload_root.with_name("away")
+    upload_root.rename(away)
+    with pytest.raises(StorageUnavailable):
+        begin(alice, OTHER)
+    with pytest.raises(StorageUnavailable):
+        send(session, 1, DATA[TINY_CHUNK : 2 * TINY_CHUNK])
+    assert not upload_root.exists()
+    away.rename(upload_root)
+    assert fresh(session).bitmap.missing() == [1, 2, 3]
+    assert content_of(send_all(session, DATA)) == DATA

@@ -2,6 +2,7 @@
 
 import io
 import random
+from contextlib import ExitStack
 
 import pytest
 from django.contrib.auth.models import User
@@ -20,6 +21,7 @@ from tests.support.bodies import (
 from tests.support.sessions import (
     TINY_CHUNK,
     Snapshot,
+    age,
     begin,
     content_of,
     fresh,
@@ -32,7 +34,7 @@ from tests.support.sessions import (
 from tests.support.tasks import run_tasks
 from tests.support.threads import Running, at_once
 from uploads.core.digests import Digest, parse_content_digest
-from uploads.engine.receiving import receive_chunk
+from uploads.engine.receiving import Receipt, receive_chunk
 from uploads.engine.removing import remove
 from uploads.errors import (
     ChunkConflict,
@@ -45,6 +47,7 @@ from uploads.errors import (
     UploadError,
 )
 from uploads.models import FileSession, SessionStatus
+from uploads.storage import get_store
 
 DATA = payload(350)
 CHUNKS = cut(DATA, TINY_CHUNK)
@@ -343,3 +346,38 @@ def test_a_task_backend_that_runs_in_place_does_not_wait_for_the_chunk_s_own_loc
     session = begin(alice, DATA)
     Running(lambda: send_all(session, DATA)).result()
     assert content_of(fresh(session)) == DATA
+
+
+def test_p5_no_database_connection_is_held_while_a_body_is_awaited(session: FileSession) -> None:
+    """Also not by a session that came back after long, which first says that it lives."""
+    held = []
+
+    class Watching(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            held.append(connection.connection)
+            return super().read(size)
+
+    age(session, hours=1)
+    receive_chunk(fresh(session), 0, Watching(CHUNKS[0]))
+    assert held
+    assert set(held) == {None}
+
+
+def test_p6_a_chunk_that_came_otherwise_meanwhile_waits_for_no_verifier(
+    session: FileSession,
+) -> None:
+    """The last chunk twice: the other one began the verification, which holds the whole file."""
+    for index in (0, 2):
+        send(session, index, CHUNKS[index])
+    arriving = fresh(session)
+
+    with get_store().open(session.pk) as data, ExitStack() as verifier:
+
+        def meanwhile() -> None:
+            send(session, 3, CHUNKS[3])
+            verifier.enter_context(data.locked(0, 0))
+
+        source = InterruptedSource(CHUNKS[3], meanwhile)
+        receipt = Running(lambda: receive_chunk(arriving, 3, source)).result()
+    assert isinstance(receipt, Receipt)
+    assert receipt.duplicate

@@ -556,13 +556,13 @@ def test_damaged_content_that_is_whole_again_is_live_again(alice: User) -> None:
     content = stored(alice)
     flip(content, 7)
     run()
-    assert [finding.verdict for finding in reread_damaged()] == [Verdict.DAMAGED]
+    assert [finding.verdict for finding in reread_damaged(damaged_content())] == [Verdict.DAMAGED]
     assert state_of(content) == DAMAGED
     flip(content, 7)
-    assert [finding.verdict for finding in reread_damaged()] == [Verdict.RESTORED]
+    assert [finding.verdict for finding in reread_damaged(damaged_content())] == [Verdict.RESTORED]
     assert state_of(content) == LIVE
     assert handshake(alice, DATA)[0] == Outcome.FILE_EXISTS
-    assert list(reread_damaged()) == []
+    assert list(reread_damaged(damaged_content())) == []
 
 
 def test_damaged_content_stays_so_where_the_same_is_live_already(alice: User) -> None:
@@ -571,5 +571,27 @@ def test_damaged_content_stays_so_where_the_same_is_live_already(alice: User) ->
     run()
     flip(content, 7)
     other = StoredFile.objects.create(sha256=content.sha256, size=350, state=LIVE)
-    assert [finding.verdict for finding in reread_damaged()] == [Verdict.GONE]
+    assert [finding.verdict for finding in reread_damaged(damaged_content())] == [Verdict.GONE]
     assert (state_of(content), state_of(other)) == (DAMAGED, LIVE)
+
+
+def test_damaged_content_that_is_mended_while_the_others_are_read_is_not_reported(
+    alice: User,
+) -> None:
+    content = stored(alice)
+    flip(content, 7)
+    run()
+    listed = list(damaged_content())
+    upload(alice, DATA)
+    assert [finding.verdict for finding in reread_damaged(listed)] == [Verdict.GONE]
+
+
+def test_damaged_content_beyond_the_bounds_is_named_without_being_read(alice: User) -> None:
+    content = stored(alice)
+    flip(content, 7)
+    run()
+    read: list[int] = []
+    for bounds in ({"limit": 0}, {"seconds": 0.0}):
+        [finding] = reread_damaged(damaged_content(), on_bytes=read.append, **bounds)
+        assert finding == Finding(content, Verdict.DAMAGED, "as was found earlier")
+    assert read == []

@@ -19,7 +19,7 @@ from tests.support.sessions import content_files
 from uploads.models import StoredFile
 from uploads.protocols.downloads import BLOCK_SIZE
 
-from .conftest import DATA, Answer, Begin, Put, refused
+from .conftest import DATA, Answer, Begin, refused
 
 SIZE = len(DATA)
 ETAG = f'"{sha256(DATA)}"'
@@ -252,7 +252,7 @@ def test_p1_damaged_content_is_not_served(content: Content) -> None:
     for headers in ({}, {"Range": "bytes=0-0"}, {"If_None_Match": ETAG}):
         answer = content.get(**headers)
         assert refused(answer, 409, "content_damaged")
-        assert "Sending the file again mends it" in answer.json()["detail"]
+        assert "Sending it again mends it" in answer.json()["detail"]
     assert content.head().status_code == 409
 
 
@@ -273,10 +273,21 @@ def test_p1_a_file_of_another_size_is_not_served(content: Content, size: int) ->
     assert content_open() == 0
 
 
-def test_bytes_that_are_missing_are_no_error_of_the_server(content: Content) -> None:
+def test_a_file_that_is_missing_is_known_as_damaged_from_then_on(content: Content) -> None:
+    """So that a handshake does not say that it exists, and sending it again mends it."""
     stored_path().unlink()
+    assert refused(content.get(), 409, "content_damaged")
+    assert StoredFile.objects.get().state == StoredFile.State.DAMAGED
+    assert content.head().status_code == 409
+
+
+def test_a_disk_that_is_not_mounted_makes_nothing_damaged(
+    content: Content, upload_root: Path
+) -> None:
+    upload_root.rename(upload_root.with_name("away"))
     assert refused(content.get(), 503, "storage_unavailable")
-    assert content.head().status_code == 503
+    upload_root.with_name("away").rename(upload_root)
+    assert body(content.get()) == DATA
 
 
 def test_p1_a_file_that_shrinks_on_its_way_out_does_not_end_as_if_it_were_whole(
@@ -331,12 +342,14 @@ def test_p5_no_connection_to_the_database_waits_for_a_reader(content: Content) -
     assert connection.connection is None
 
 
-def test_a_date_is_kept_with_the_content_not_with_the_session(
-    alice_client: Client, begin: Begin, put: Put, content: Content, modified: str
+def test_p9_the_date_does_not_say_that_somebody_had_this_content_before(
+    content: Content, modified: str
 ) -> None:
-    """Another upload of the same bytes is the same representation: its date is no newer."""
-    StoredFile.objects.update(created_at=StoredFile.objects.get().created_at - timedelta(days=1))
+    StoredFile.objects.update(created_at=StoredFile.objects.get().created_at - timedelta(days=400))
+    assert content.head()["Last-Modified"] == modified
+
+
+def test_a_date_of_another_day_makes_a_range_the_whole(content: Content, modified: str) -> None:
     earlier = http_date(parse_http_date(modified) - 86_400)
-    assert content.head()["Last-Modified"] == earlier
-    answer = content.get(Range="bytes=0-0", If_Range=modified)
+    answer = content.get(Range="bytes=0-0", If_Range=earlier)
     assert (answer.status_code, body(answer)) == (200, DATA)

@@ -14,4 +14,6 @@ STORES: dict[str, Callable[[Path], Store]] = {"filesystem": FilesystemStore}
 
 @pytest.fixture(params=sorted(STORES))
 def store(request: pytest.FixtureRequest, upload_root: Path) -> Store:
-    return STORES[request.param](upload_root)
+    store = STORES[request.param](upload_root)
+    store.prepare()
+    return store

@@ -21,7 +21,9 @@ SHA = sha256(DATA)
 
 @pytest.fixture
 def store(upload_root: Path) -> FilesystemStore:
-    return FilesystemStore(upload_root)
+    store = FilesystemStore(upload_root)
+    store.prepare()
+    return store
 
 
 def stage(store: FilesystemStore) -> UUID:

@@ -22,7 +22,7 @@ from uploads.engine.buffers import BufferPool
 from uploads.engine.completing import complete
 from uploads.engine.recovery import recover_all, recover_if_stuck
 from uploads.engine.removing import remove
-from uploads.engine.rereading import reread_content, reread_damaged
+from uploads.engine.rereading import damaged_content, reread_content, reread_damaged
 from uploads.engine.sweeping import sweep
 from uploads.errors import SessionGone
 from uploads.failpoints import Failpoint
@@ -309,18 +309,18 @@ SCENARIOS: dict[str, Scenario] = {
     "open a session": Scenario(
         lambda w: None,
         lambda w: w.begin(),
-        [*_STAGE, P.SESSION_INSERT],
+        [P.STORE_FOLDERS, *_STAGE, P.SESSION_INSERT],
     ),
     "open a session, synced": Scenario(
         lambda w: None,
         lambda w: w.begin(),
-        [*_STAGE, P.DATA_SYNC, *[P.FOLDER_SYNC] * 3, P.SESSION_INSERT],
+        [P.STORE_FOLDERS, *_STAGE, P.DATA_SYNC, *[P.FOLDER_SYNC] * 3, P.SESSION_INSERT],
         surroundings=_each_chunk_synced,
     ),
     "open a session for an empty file": Scenario(
         lambda w: None,
         lambda w: begin(w.alice, b""),
-        [*_STAGE, P.SESSION_INSERT, *_ADOPT, *_END],
+        [P.STORE_FOLDERS, *_STAGE, P.SESSION_INSERT, *_ADOPT, *_END],
     ),
     "find a session again": Scenario(
         lambda w: w.begin(),
@@ -509,7 +509,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "find damaged content whole again": Scenario(
         _restored,
-        lambda w: list(reread_damaged()),
+        lambda w: list(reread_damaged(damaged_content())),
         [P.CONTENT_VERIFIED],
     ),
     "find damaged content": Scenario(

@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from pytest_django import Settings
 
 from uploads.engine.tokens import issue_token
 from uploads.errors import StorageUnavailable
-from uploads.web import views
+from uploads.web import form_bodies, views
+from uploads.web.form_bodies import MAX_FORMS
 from uploads.web.headers import HEADER, POLICY
 
 LIST = "/api/v1/uploads/handshake"
@@ -204,3 +206,16 @@ def test_a_defect_is_still_an_error_and_logged_as_one(
     (record,) = logged.records
     assert record.levelname == "ERROR"
     assert record.exc_info
+
+
+def test_p5_forms_that_stall_take_only_so_many_threads(client: Client) -> None:
+    """The others are told to come back; pages and uploads need no such thread at all."""
+    form = {"username": "alice", "password": "wrong"}
+    with ExitStack() as stack:
+        for _ in range(MAX_FORMS):
+            stack.enter_context(form_bodies._forms)
+        answer = client.post(reverse("login"), form, headers=BROWSER)
+        assert (answer.status_code, answer["Retry-After"]) == (503, "2")
+        assert b"The server is busy" in answer.content
+        assert client.get(reverse("login")).status_code == 200
+    assert client.post(reverse("login"), form, headers=BROWSER).status_code == 200

@@ -7,6 +7,9 @@ from django.db import connection, transaction
 
 from uploads import conf
 
+#: SQLite's number for `PRAGMA synchronous=FULL`.
+_FULL = 2
+
 
 def each_chunk_is_synced() -> bool:
     """Whether a chunk must be on the disk before it is acknowledged (`UPLOADS["DURABILITY"]`)."""
@@ -27,17 +30,21 @@ def synced_transaction() -> Iterator[None]:
     SQLite in WAL mode syncs at checkpoints only, which is enough for a killed process (P3) but
     not where a file is called complete; other databases sync each commit by default.
     """
-    switch = connection.vendor == "sqlite" and not connection.in_atomic_block
-    if switch:
-        _set_synchronous("FULL")
-    try:
-        with transaction.atomic():
-            yield
-    finally:
-        if switch:
-            _set_synchronous("NORMAL")
+    with _full_synchronous(), transaction.atomic():
+        yield
 
 
-def _set_synchronous(mode: str) -> None:
+@contextmanager
+def _full_synchronous() -> Iterator[None]:
+    """SQLite's `synchronous` at FULL or above, and afterwards what it was."""
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        yield
+        return
     with connection.cursor() as cursor:
-        cursor.execute(f"PRAGMA synchronous={mode}")
+        [before] = cursor.execute("PRAGMA synchronous").fetchone()
+        cursor.execute(f"PRAGMA synchronous={max(before, _FULL)}")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA synchronous={before}")

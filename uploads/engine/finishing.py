@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from uploads.errors import StorageFull, StorageUnavailable
 from uploads.failpoints import Failpoint, reach
 from uploads.models import FileChunk, FileSession, SessionStatus, StoredFile
 from uploads.signals import upload_completed
@@ -233,9 +234,11 @@ def _complete(
     # Ours, or one of a verifier that died: not needed, unless the session still refers to it.
     leftover = pending or session.stored_file
     if leftover and stored != leftover:
-        remove_content(leftover)
+        _remove_in_passing(leftover)
     if stored:
-        _remove_damaged(sha256)
+        # Copies that had rotted: nobody refers to them any more.
+        for copy in StoredFile.objects.filter(sha256=sha256, state=StoredFile.State.DAMAGED):
+            _remove_in_passing(copy)
     return FileSession.objects.filter(pk=session.pk).first() if stored else None
 
 
@@ -275,7 +278,9 @@ def _commit_completion(
         return stored
 
 
-def _remove_damaged(sha256: str) -> None:
-    """Remove the damaged copies of content that has come in again, whole."""
-    for copy in StoredFile.objects.filter(sha256=sha256, state=StoredFile.State.DAMAGED):
-        remove_content(copy)
+def _remove_in_passing(stored: StoredFile) -> None:
+    """Remove content that nothing needs; where the disk refuses, the next sweep does."""
+    try:
+        remove_content(stored)
+    except (StorageFull, StorageUnavailable):
+        logger.exception("Content %s could not be removed", stored.pk)

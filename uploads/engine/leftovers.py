@@ -33,11 +33,13 @@ def remove_leftovers(result: Sweep) -> None:
     if _knows_no_upload():
         result.foreign_store = _store_holds_anything()
         return
-    _remove_orphaned_folders(result)
-    _remove_orphaned_content(result)
+    with result.item("staging"):
+        _remove_orphaned_folders(result)
+    with result.item("content"):
+        _remove_orphaned_content(result)
     _remove_abandoned_content(result)
-    if not result.dry_run:
-        with result.item("empty folders of content"):
+    with result.item("empty folders of content"):
+        if not result.dry_run:
             get_store().remove_empty_folders()
 
 

@@ -1,6 +1,7 @@
 """The handshake: here is my file; what do you still need?"""
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import uuid4
@@ -20,7 +21,7 @@ from uploads.errors import (
 )
 from uploads.failpoints import Failpoint, reach
 from uploads.models import FileSession, SessionStatus, StoredFile
-from uploads.storage import get_store
+from uploads.storage import Store, get_store
 
 from .access import reread
 from .background import enqueue_finish
@@ -30,6 +31,8 @@ from .receiving import assemble_if_whole
 from .recovery import recover_if_stuck
 from .room import check_room
 from .transitions import declare, expire_if_due, touch
+
+logger = logging.getLogger("uploads.engine")
 
 _EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 #: Each round another request has opened, ended or renamed what we looked for; two is rare.
@@ -159,16 +162,14 @@ def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
     check_room(offer.size)
     session = _new_session(owner, offer)
     # Staging first: once the row is there, chunks may come. An orphan of a crash is swept.
-    store = get_store()
+    store = _prepared_store()
     try:
         store.create(session.pk, offer.size, synced=each_chunk_is_synced())
         reach(Failpoint.SESSION_INSERT)
         with acknowledging_transaction():
             _take_key(owner, offer)
             session.save(force_insert=True)
-            # It was open when we looked for complete ones, and complete when for open ones.
-            if _complete_by_hash(owner, offer):
-                raise _LookAgainError
+            _look_again_if_complete(owner, offer)
     except (IntegrityError, _LookAgainError, StorageFull, StorageUnavailable):
         store.discard(session.pk)
         raise
@@ -176,6 +177,28 @@ def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
         finish(session.pk)
         return reread(session)
     return session
+
+
+def _look_again_if_complete(owner: AbstractBaseUser, offer: Offer) -> None:
+    """It may have been open while we looked for complete ones, and complete while for open ones."""
+    if _complete_by_hash(owner, offer):
+        raise _LookAgainError
+
+
+def _prepared_store() -> Store:
+    """The store. If its folders are missing though there are uploads, its disk is not mounted:
+    made anew, they would look as if all those uploads were lost.
+    """
+    store = get_store()
+    if store.is_there():
+        return store
+    if FileSession.objects.exists() or StoredFile.objects.exists():
+        logger.error("The folders of the upload store are not there. Is its disk mounted?")
+        raise StorageUnavailable(
+            "The server's storage folder is not there. Nothing was changed: try again later."
+        )
+    store.prepare()
+    return store
 
 
 def _new_session(owner: AbstractBaseUser, offer: Offer) -> FileSession:

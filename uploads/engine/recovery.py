@@ -5,10 +5,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from django.db import DatabaseError, connections
+from django.db import connections
 from django.utils import timezone
 
-from uploads.errors import StorageFull, StorageUnavailable
 from uploads.failpoints import Failpoint, reach
 from uploads.models import FileSession, SessionStatus
 from uploads.storage import get_store
@@ -92,7 +91,8 @@ def _attempted(step: Callable[[], bool]) -> bool:
     """Whether `step` did its work. A disk or database that is away now may be back next time."""
     try:
         return step()
-    except (DatabaseError, StorageFull, StorageUnavailable):
+    except Exception:
+        # Whatever it is, this thread must live on: it holds the lease, so nobody else recovers.
         logger.exception("Recovery could not look for unfinished uploads")
         return False
     finally:

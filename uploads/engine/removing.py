@@ -1,7 +1,10 @@
 """Cancelling an upload and deleting what is complete."""
 
+import logging
+
 from django.db import transaction
 
+from uploads.errors import StorageFull, StorageUnavailable
 from uploads.failpoints import Failpoint, reach
 from uploads.models import FileSession, SessionStatus, StoredFile
 from uploads.storage import get_store
@@ -9,6 +12,8 @@ from uploads.storage import get_store
 from .access import reread
 from .content import mark_if_unreferenced, remove_content
 from .transitions import move, refusal
+
+logger = logging.getLogger("uploads.engine")
 
 
 def remove(session: FileSession) -> None:
@@ -20,7 +25,7 @@ def remove(session: FileSession) -> None:
         source = SessionStatus(session.status)
         if move(session.pk, source, SessionStatus.CANCELLED, stored_file=None):
             # A chunk on its way now finds the session cancelled, and writes nothing.
-            get_store().discard(session.pk)
+            _discard(session)
             return
         session = reread(session)
     if session.status == SessionStatus.CANCELLED:
@@ -43,5 +48,21 @@ def delete(session: FileSession) -> int:
             FileSession.objects.filter(pk=locked.pk).delete()
         if locked and locked.stored_file_id:
             unreferenced = mark_if_unreferenced(locked.stored_file_id)
-    get_store().discard(session.pk)
-    return remove_content(unreferenced) if unreferenced else 0
+    _discard(session)
+    return _removed(unreferenced) if unreferenced else 0
+
+
+def _discard(session: FileSession) -> None:
+    """What is committed is done; bytes that the disk won't let go of are the next sweep's."""
+    try:
+        get_store().discard(session.pk)
+    except (StorageFull, StorageUnavailable):
+        logger.exception("The staging of session %s could not be removed", session.pk)
+
+
+def _removed(stored: StoredFile) -> int:
+    try:
+        return remove_content(stored)
+    except (StorageFull, StorageUnavailable):
+        logger.exception("The content %s could not be removed", stored.pk)
+        return 0

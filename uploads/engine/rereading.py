@@ -5,12 +5,11 @@ is gone on with by the next one: what was verified lately is not due, and the lo
 comes first.
 """
 
-import contextlib
 import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -24,7 +23,7 @@ from django.utils import timezone
 from uploads.core.plan import MIB
 from uploads.failpoints import Failpoint, reach
 from uploads.models import FileSession, SessionStatus, StoredFile
-from uploads.storage import StagingMissing, get_store
+from uploads.storage import StagingMissing, forget_cached, get_store
 
 from .durability import synced_transaction
 
@@ -109,18 +108,37 @@ def reread_content(
         yield _reread(stored, before, on_bytes)
 
 
-def reread_damaged(on_bytes: Callable[[int], object] = lambda _: None) -> Iterator[Finding]:
-    """Read once more what was found damaged; what an operator has brought back is live again.
+def reread_damaged(
+    damaged: Iterable[StoredFile],
+    *,
+    limit: int | None = None,
+    seconds: float = math.inf,
+    on_bytes: Callable[[int], object] = lambda _: None,
+) -> Iterator[Finding]:
+    """Read once more what `damaged_content` named; what an operator has brought back is live again.
 
-    Raises as `reread_content` does.
+    What is beyond the bounds, which are those of `reread_content`, is named without being read.
+    Raises as that does.
     """
-    for stored in list(damaged_content().order_by("pk")):
-        wrong, unreadable = _compared(stored, on_bytes)
-        if not wrong and not unreadable:
-            restored = _mark_restored(stored)
-            yield Finding(stored, Verdict.RESTORED if restored else Verdict.GONE)
-        else:
-            yield Finding(stored, Verdict.DAMAGED, wrong or unreadable)
+    end = time.monotonic() + seconds
+    for number, stored in enumerate(damaged):
+        within = (limit is None or number < limit) and time.monotonic() < end
+        yield _reread_damaged(stored, on_bytes) if within else _damaged_earlier(stored, "")
+
+
+def _reread_damaged(stored: StoredFile, on_bytes: Callable[[int], object]) -> Finding:
+    wrong, unreadable = _compared(stored, on_bytes)
+    if wrong or unreadable:
+        return _damaged_earlier(stored, wrong or unreadable)
+    restored = _mark_restored(stored)
+    return Finding(stored, Verdict.RESTORED if restored else Verdict.GONE)
+
+
+def _damaged_earlier(stored: StoredFile, wrong: str) -> Finding:
+    """It may have been mended or deleted since it was listed, and its file with it."""
+    if not damaged_content().filter(pk=stored.pk).exists():
+        return Finding(stored, Verdict.GONE)
+    return Finding(stored, Verdict.DAMAGED, wrong or "as was found earlier")
 
 
 def _in_order(before: datetime) -> Iterator[StoredFile]:
@@ -157,7 +175,7 @@ def _reread(stored: StoredFile, before: datetime, on_bytes: Callable[[int], obje
     if unreadable:
         return Finding(stored, Verdict.UNREADABLE, unreadable)
     if wrong:
-        marked, verdict = _mark_damaged(stored), Verdict.DAMAGED
+        marked, verdict = mark_damaged(stored), Verdict.DAMAGED
     else:
         marked, verdict = _mark_sound(stored, before), Verdict.SOUND
     return Finding(stored, verdict, wrong) if marked else Finding(stored, Verdict.GONE)
@@ -188,25 +206,15 @@ def _difference(stored: StoredFile, on_bytes: Callable[[int], object]) -> str:
 
 
 def _sha256_from_disk(file: BinaryIO, on_bytes: Callable[[int], object]) -> str:
-    _forget_cached(file)
+    # What the kernel keeps in memory may be sound long after the disk has lost it.
+    forget_cached(file)
     sha256 = hashlib.sha256()
     while piece := file.read(_READ_SIZE):
         sha256.update(piece)
         on_bytes(len(piece))
     # What was read for this alone shall not push out of memory what people download.
-    _forget_cached(file)
+    forget_cached(file)
     return sha256.hexdigest()
-
-
-def _forget_cached(file: BinaryIO) -> None:
-    """Have the kernel read this file from the disk, where it can be told to.
-
-    What it keeps in memory may be sound long after the disk has lost it.
-    """
-    if hasattr(os, "posix_fadvise"):
-        # Advice only: a file that is none of the system's, or a file system that takes none.
-        with contextlib.suppress(OSError):
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _is_missing(stored: StoredFile) -> bool:
@@ -225,8 +233,11 @@ def _mark_sound(stored: StoredFile, before: datetime) -> bool:
     return bool(live_content().filter(pk=stored.pk).update(verified_at=now))
 
 
-def _mark_damaged(stored: StoredFile) -> bool:
-    """False when it is live no more: a row says `deleting` before its bytes go."""
+def mark_damaged(stored: StoredFile) -> bool:
+    """Never serve it again, until it is mended; whether it was marked.
+
+    Not when it is live no more: a row says `deleting` before its bytes go.
+    """
     reach(Failpoint.CONTENT_DAMAGED)
     with synced_transaction():
         return bool(live_content().filter(pk=stored.pk).update(state=StoredFile.State.DAMAGED))

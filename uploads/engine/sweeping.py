@@ -76,7 +76,12 @@ def _mark_expired(sessions: list[FileSession], due: QuerySet[FileSession]) -> li
     """Those that are still due under the lock of their rows, now expired."""
     reach(Failpoint.SESSION_EXPIRE)
     with transaction.atomic():
-        locked = due.select_for_update().filter(pk__in=[session.pk for session in sessions])
+        # In order, so that two sweeps wait for each other instead of both for ever.
+        locked = (
+            due.select_for_update()
+            .filter(pk__in=[session.pk for session in sessions])
+            .order_by("pk")
+        )
         expired = list(locked)
         FileSession.objects.filter(pk__in=[session.pk for session in expired]).update(
             status=SessionStatus.EXPIRED, updated_at=timezone.now()
@@ -97,8 +102,10 @@ def _delete_rows(sessions: list[FileSession]) -> list[FileSession]:
     """Delete sessions that have ended; what has ended stays so, and may only be gone already."""
     reach(Failpoint.SESSION_PURGE)
     with transaction.atomic():
-        locked = FileSession.objects.select_for_update().filter(
-            pk__in=[session.pk for session in sessions]
+        locked = (
+            FileSession.objects.select_for_update()
+            .filter(pk__in=[session.pk for session in sessions])
+            .order_by("pk")
         )
         purged = list(locked)
         ids = [session.pk for session in purged]

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from django.db import connections
 from django.http import HttpRequest
 from django.http.request import UnreadablePostError
 
 from uploads import conf
 from uploads.core.bodies import drain
 from uploads.core.plan import MIB
+from uploads.engine.database import let_go_of_databases
 from uploads.errors import InvalidRequest, LengthRequired, TooLarge, Unavailable, UnsupportedMedia
 
 #: A handshake is a few hundred bytes; nothing that fits here can hurt.
@@ -53,17 +53,6 @@ def reader_slot() -> Iterator[None]:
         yield
     finally:
         slots.release()
-
-
-def let_go_of_databases() -> None:
-    """Close this thread's connections, outside of transactions. The next query opens them again.
-
-    Before waiting for a client: a database takes only so many connections, and SQLite three
-    descriptors for each.
-    """
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
-            connection.close()
 
 
 def content_length(request: HttpRequest) -> int:

@@ -10,7 +10,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
 from functools import cache
 from typing import BinaryIO
 
@@ -22,6 +21,8 @@ from uploads import conf
 from uploads.core.plan import KIB
 from uploads.core.ranges import ByteRange, Unsatisfiable, parse_range
 from uploads.engine.access import reread
+from uploads.engine.database import let_go_of_databases
+from uploads.engine.rereading import mark_damaged
 from uploads.errors import (
     ContentDamaged,
     PreconditionFailed,
@@ -31,8 +32,6 @@ from uploads.errors import (
 )
 from uploads.models import FileSession, StoredFile
 from uploads.storage import get_store
-
-from .bodies import let_go_of_databases
 
 logger = logging.getLogger("uploads.protocols")
 
@@ -74,12 +73,12 @@ def attachment(request: HttpRequest, session: FileSession) -> HttpResponseBase:
     headers = _headers(session, stored)
     with ExitStack() as kept:
         file = kept.enter_context(_opened(session, stored))
-        unmodified = _unmodified(request, stored, headers)
+        unmodified = _unmodified(request, session, stored, headers)
         if unmodified is not None:
             return unmodified
         if request.method == "HEAD":
             return HttpResponse(headers={**headers, "Content-Length": str(stored.size)})
-        part = _asked_for(request, stored)
+        part = _asked_for(request, session, stored)
         kept.enter_context(_download_slot())
         response = _empty(part, stored.size, headers)
         file.seek(part.first if part else 0)
@@ -96,11 +95,7 @@ def _live(session: FileSession) -> StoredFile:
         return stored
     reread(session)
     if stored is not None and stored.state == StoredFile.State.DAMAGED:
-        raise ContentDamaged(
-            "This file was damaged on the server's disk: its bytes no longer have the SHA-256 that "
-            "they were stored with. It is not served. Sending the file again mends it.",
-            sha256=stored.sha256,
-        )
+        raise _damaged(stored)
     raise _unreadable()
 
 
@@ -108,29 +103,33 @@ def _unreadable() -> StorageUnavailable:
     return StorageUnavailable("The content cannot be read right now. Try again later.")
 
 
+def _damaged(stored: StoredFile) -> ContentDamaged:
+    return ContentDamaged(
+        "This file was damaged on the server's disk and is not served. Sending it again mends it.",
+        sha256=stored.sha256,
+    )
+
+
 @contextmanager
 def _opened(session: FileSession, stored: StoredFile) -> Iterator[BinaryIO]:
     """The bytes, as many as the row says. They can still be damaged: nobody reads them twice."""
+    store = get_store()
     try:
-        file = get_store().read(stored.sha256, stored.pk)
-    except OSError:
-        logger.exception("The content %s cannot be opened", stored.pk)
+        file = store.read(stored.sha256, stored.pk)
+    except OSError as error:
+        logger.warning("The content %s cannot be opened: %s", stored.pk, error)
         reread(session)
+        missing = isinstance(error, FileNotFoundError) and store.is_there()
+        if missing and mark_damaged(stored):
+            raise _damaged(stored) from None
         raise _unreadable() from None
     with file:
         # Asked of the open file, and in a way that needs no descriptor of the system.
         size = file.seek(0, os.SEEK_END)
         if size != stored.size:
-            logger.error(
-                "The content %s has %d bytes instead of %d. Run `manage.py verify_uploads`.",
-                *(stored.pk, size, stored.size),
-            )
-            raise ContentDamaged(
-                f"The stored file has {size} bytes instead of {stored.size}, so it is not served. "
-                "Those who run this server read so in its log. Once they have had it verified, "
-                "sending the file again mends it.",
-                sha256=stored.sha256,
-            )
+            logger.error("The content %s has %d bytes instead of %d", stored.pk, size, stored.size)
+            mark_damaged(stored)
+            raise _damaged(stored)
         yield file
 
 
@@ -141,7 +140,7 @@ def _headers(session: FileSession, stored: StoredFile) -> dict[str, str]:
         "Content-Disposition": content_disposition_header(True, session.filename) or "attachment",
         "Accept-Ranges": "bytes",
         "ETag": _etag(stored),
-        "Last-Modified": http_date(_seconds(stored.created_at)),
+        "Last-Modified": http_date(_completed_at(session)),
         "Repr-Digest": f"sha-256=:{digest}:",
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -153,17 +152,17 @@ def _etag(stored: StoredFile) -> str:
     return f'"{stored.sha256}"'
 
 
-def _seconds(moment: datetime) -> int:
-    """As an HTTP-date has it."""
-    return int(moment.timestamp())
+def _completed_at(session: FileSession) -> int:
+    """In POSIX seconds. Not when the bytes came in first: that may have been somebody else (P9)."""
+    return int(session.updated_at.timestamp())
 
 
 def _unmodified(
-    request: HttpRequest, stored: StoredFile, headers: dict[str, str]
+    request: HttpRequest, session: FileSession, stored: StoredFile, headers: dict[str, str]
 ) -> HttpResponseBase | None:
     """The 304 that the client's conditions ask for, if they do. Raises PreconditionFailed."""
     answer = get_conditional_response(
-        request, _etag(stored), _seconds(stored.created_at), HttpResponse(headers=headers)
+        request, _etag(stored), _completed_at(session), HttpResponse(headers=headers)
     )
     if answer is None or answer.status_code == 200:
         return None
@@ -178,10 +177,10 @@ def _unmodified(
     return answer
 
 
-def _asked_for(request: HttpRequest, stored: StoredFile) -> ByteRange | None:
+def _asked_for(request: HttpRequest, session: FileSession, stored: StoredFile) -> ByteRange | None:
     """The part to send; None for all. Raises RangeNotSatisfiable."""
     header = request.headers.get("Range")
-    if header is None or not _if_range_holds(request, stored):
+    if header is None or not _if_range_holds(request, session, stored):
         return None
     try:
         return parse_range(header, stored.size)
@@ -193,12 +192,12 @@ def _asked_for(request: HttpRequest, stored: StoredFile) -> ByteRange | None:
         ) from None
 
 
-def _if_range_holds(request: HttpRequest, stored: StoredFile) -> bool:
+def _if_range_holds(request: HttpRequest, session: FileSession, stored: StoredFile) -> bool:
     """RFC 9110, section 13.1.5: our ETag, not a weak one, or exactly our Last-Modified."""
     condition = request.headers.get("If-Range")
     if condition is None or condition.strip() == _etag(stored):
         return True
-    return parse_http_date_safe(condition.strip()) == _seconds(stored.created_at)
+    return parse_http_date_safe(condition.strip()) == _completed_at(session)
 
 
 def _empty(part: ByteRange | None, size: int, headers: dict[str, str]) -> StreamingHttpResponse:

@@ -7,6 +7,7 @@ from uploads import conf
 
 from .base import ContentFile, Incoming, StagedFile, StagingFolder, StagingMissing, Store
 from .filesystem import FilesystemStore
+from .page_cache import forget_cached
 
 __all__ = [
     "ContentFile",
@@ -15,6 +16,7 @@ __all__ = [
     "StagingFolder",
     "StagingMissing",
     "Store",
+    "forget_cached",
     "get_store",
 ]
 

@@ -81,6 +81,12 @@ class ContentFile:
 
 
 class Store(Protocol):
+    def is_there(self) -> bool:
+        """Whether `prepare` was ever called here; not so where a disk is not mounted."""
+
+    def prepare(self) -> None:
+        """Make the folders of a new store. What is there already stays."""
+
     def create(self, session_id: UUID, size: int, *, synced: bool = False) -> None:
         """Make the staged file, sparse, of exactly `size` bytes; on the disk if `synced`."""
 

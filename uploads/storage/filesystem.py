@@ -8,6 +8,7 @@
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import shutil
 import time
@@ -24,6 +25,9 @@ from uploads.failpoints import Failpoint, reach
 
 from .base import ContentFile, StagedFile, StagingFolder, StagingMissing
 from .locks import locked
+from .page_cache import forget_cached
+
+logger = logging.getLogger("uploads.storage")
 
 #: A body's file untouched for this long belongs to a process that died.
 RECEIVING_SECONDS = 10 * 60
@@ -73,7 +77,9 @@ def _rename_into_folder(source: Path, target: Path) -> None:
     """
     while True:
         reach(Failpoint.CONTENT_FOLDER)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        # Without parents: where the disk is not mounted, nothing is to look as if it were.
+        with contextlib.suppress(FileExistsError):
+            target.parent.mkdir()
         reach(Failpoint.CONTENT_RENAME)
         try:
             source.rename(target)
@@ -104,6 +110,17 @@ def _remove_folder(folder: Path) -> None:
             raise
 
 
+@contextmanager
+def _left_out(path: Path | str) -> Iterator[None]:
+    """One entry of a list: gone meanwhile, no folder, or, which is logged, refused by the disk."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError:
+        logger.exception("%s cannot be looked at", path)
+
+
 def _remove_if_empty(folder: Path) -> bool:
     """Whether it went. Another copy of the content may be there, or arriving: then it stays."""
     reach(Failpoint.CONTENT_REMOVE_FOLDER)
@@ -119,13 +136,8 @@ def _lists_any(folder: Path) -> bool:
     try:
         with os.scandir(folder) as entries:
             return any(True for _ in entries)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return True
-
-
-def _forget_cached(fd: int) -> None:
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _bytes_on_disk(folder: Path) -> int:
@@ -252,7 +264,7 @@ class FilesystemStagedFile:
             except OSError:
                 # The kernel reports a failed write once and keeps the bytes in its cache as if all
                 # were well. Forgotten there, what the disk really holds is what is verified next.
-                _forget_cached(self._fd)
+                forget_cached(self._fd)
                 raise
 
 
@@ -265,11 +277,20 @@ class FilesystemStore:
         self._staging = root / "staging"
         self._content = root / "content"
 
+    def is_there(self) -> bool:
+        return self._staging.is_dir() and self._content.is_dir()
+
+    def prepare(self) -> None:
+        with _translated():
+            reach(Failpoint.STORE_FOLDERS)
+            for folder in (self._staging, self._content):
+                folder.mkdir(parents=True, exist_ok=True)
+
     def create(self, session_id: UUID, size: int, *, synced: bool = False) -> None:
         with _translated():
             folder = self._folder(session_id)
             reach(Failpoint.STAGING_FOLDER)
-            folder.mkdir(parents=True)
+            folder.mkdir()
             reach(Failpoint.STAGING_DATA)
             fd = os.open(folder / "data", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
             try:
@@ -328,9 +349,9 @@ class FilesystemStore:
     def staging_folders(self) -> Iterator[StagingFolder]:
         if not self._staging.is_dir():
             return
-        with os.scandir(self._staging) as entries:
+        with _translated(), os.scandir(self._staging) as entries:
             for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
+                with _left_out(entry.path):
                     if entry.is_dir(follow_symlinks=False):
                         yield _staging_folder(entry)
 
@@ -383,12 +404,10 @@ class FilesystemStore:
                     yield folder.name
 
     def _content_files_of(self, sha256: str) -> Iterator[ContentFile]:
-        with (
-            contextlib.suppress(FileNotFoundError, NotADirectoryError),
-            os.scandir(self._content / sha256) as entries,
-        ):
+        # What cannot be looked at is spared, and the others still get their turn.
+        with _left_out(self._content / sha256), os.scandir(self._content / sha256) as entries:
             for entry in filter(_is_content, entries):
-                with contextlib.suppress(FileNotFoundError):
+                with _left_out(entry.path):
                     yield _content_file(entry, sha256)
 
     def hold_lease(self, name: str) -> bool:
@@ -402,6 +421,9 @@ class FilesystemStore:
         except BlockingIOError:
             os.close(fd)
             return False
+        except OSError as error:
+            os.close(fd)
+            _refuse(error)
         # Never closed: the kernel lets go of it when the process ends, however it ends.
         self._leases.add(name)
         return True
@@ -433,8 +455,8 @@ class FilesystemStore:
             os.close(fd)
 
     def _missing(self, path: Path) -> NoReturn:
-        """A missing file is the session's loss; a missing `staging` folder is an unmounted disk."""
-        if not self._staging.is_dir():
+        """A missing file is the session's loss; a missing folder of all is an unmounted disk."""
+        if not self.is_there():
             raise StorageUnavailable(
                 "The server's storage folder is not there. Nothing was changed: try again later."
             )

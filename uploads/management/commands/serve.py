@@ -64,7 +64,7 @@ class Command(BaseCommand):
         self._check_migrated()
         _check_collected()
         connections.close_all()
-        self._serve(options["host"], options["port"], options["workers"])
+        self._serve(_address(options["host"]), options["port"], options["workers"])
 
     def _prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)
@@ -144,6 +144,15 @@ class Command(BaseCommand):
             )
         except ConfigurationError as error:
             raise CommandError("granian refused its configuration, see above.") from error
+
+
+def _address(host: str) -> str:
+    """The address of a host name, or the address itself: granian binds to nothing else."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise CommandError(f"--host {host} has no address: {error}.") from error
+    return str(found[0][4][0])
 
 
 def _check_collected() -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.db.models import Count, Sum
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
@@ -20,6 +20,7 @@ from tqdm import tqdm
 from uploads.engine.rereading import (
     Finding,
     Verdict,
+    damaged_content,
     due_content,
     live_content,
     reread_content,
@@ -71,52 +72,71 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         _check_bounds(options)
+        try:
+            tally = self._verified(options)
+            lines = _table(tally)
+        except (DatabaseError, InterfaceError) as error:
+            raise CommandError(
+                f"The database refused: {error}. What was found before that is kept: run it again.",
+                returncode=EXIT_UNREADABLE,
+            ) from error
+        for line in lines:
+            self.stdout.write(line)
+        _raise_unless_sound(tally)
+
+    def _verified(self, options: dict[str, Any]) -> "Tally":
         before = timezone.now() - timedelta(hours=options["again_after"])
         tally = Tally(before, lately=live_content().count() - due_content(before).count())
+        damaged = list(damaged_content().order_by("pk"))
+        hours = options["hours"]
+        end = tally.began + (math.inf if hours is None else hours * 3600)
         try:
-            self._read_damaged(tally)
-            with closing(Progress(tally.before, options["limit"])) as progress:
-                self._read(tally, progress, options)
+            with closing(Progress(before, options["limit"])) as progress:
+                self._read(tally, progress, options["limit"], end, verbose=options["verbose"])
+            self._read_damaged(damaged, tally, options["limit"], end)
         except KeyboardInterrupt:
             tally.interrupted = True
         except StorageUnavailable as error:
             tally.no_storage = True
             self.stderr.write(str(error))
-        except DatabaseError as error:
-            raise CommandError(
-                f"The database refused: {error}. What was found before that is kept: run it again.",
-                returncode=EXIT_UNREADABLE,
-            ) from error
-        for line in _table(tally):
-            self.stdout.write(line)
-        _raise_unless_sound(tally)
+        return tally
 
-    def _read_damaged(self, tally: "Tally") -> None:
-        """What was found damaged earlier: is it still?"""
-        for finding in reread_damaged(tally.read):
-            tally.restored += finding.verdict == Verdict.RESTORED
-            tally.damaged_earlier += finding.verdict == Verdict.DAMAGED
-            self.stdout.write(_line(finding))
-
-    def _read(self, tally: "Tally", progress: "Progress", options: dict[str, Any]) -> None:
+    def _read(
+        self,
+        tally: "Tally",
+        progress: "Progress",
+        limit: int | None,
+        end: float,
+        *,
+        verbose: bool,
+    ) -> None:
         def on_bytes(count: int) -> None:
             tally.read(count)
             progress.read(count)
 
-        hours = options["hours"]
-        findings = reread_content(
-            tally.before,
-            limit=options["limit"],
-            seconds=math.inf if hours is None else hours * 3600,
-            on_bytes=on_bytes,
-        )
-        for finding in findings:
+        seconds = end - time.monotonic()
+        for finding in reread_content(
+            tally.before, limit=limit, seconds=seconds, on_bytes=on_bytes
+        ):
             tally.verdicts[finding.verdict] += 1
             progress.file_done(finding.stored.size)
-            if finding.wrong or options["verbose"]:
+            if finding.wrong or verbose:
                 with progress.hidden():
                     self.stdout.write(_line(finding))
                     self.stdout.flush()
+
+    def _read_damaged(
+        self, damaged: list[StoredFile], tally: "Tally", limit: int | None, end: float
+    ) -> None:
+        """What was found damaged earlier, within the bounds that are left: is it still?"""
+        left = None if limit is None else limit - tally.verdicts.total()
+        for finding in reread_damaged(
+            damaged, limit=left, seconds=end - time.monotonic(), on_bytes=tally.read
+        ):
+            tally.restored += finding.verdict == Verdict.RESTORED
+            tally.damaged_earlier += finding.verdict == Verdict.DAMAGED
+            if finding.verdict != Verdict.GONE:
+                self.stdout.write(_line(finding))
 
 
 @dataclass(slots=True)

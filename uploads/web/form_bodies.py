@@ -1,0 +1,43 @@
+"""The bodies of forms: sign-in and the admin's, read before their views are asked."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from django.http import HttpRequest, HttpResponseBase
+from django.http.request import UnreadablePostError
+
+from uploads.errors import Unavailable
+
+#: Threads that may wait for the body of a form. Each is a few hundred bytes, so that more at once
+#: are clients that stall; whoever they are, they need no account for it.
+MAX_FORMS = 32
+
+_forms = threading.BoundedSemaphore(MAX_FORMS)
+
+
+class FormBodiesMiddleware:
+    """Reads forms within a bound of threads, before CsrfViewMiddleware would without one.
+
+    Views that are exempt from that read their bodies themselves.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
+        """Raises Unavailable when too many forms are being read."""
+        if request.method != "POST" or getattr(view, "csrf_exempt", False):
+            return
+        if not _forms.acquire(blocking=False):
+            raise Unavailable("The server is reading as many forms as it can. Try again shortly.")
+        try:
+            # A form that ends too early has no token: CsrfViewMiddleware says what that means.
+            with suppress(UnreadablePostError):
+                request.POST  # noqa: B018 (read here, kept by the request)
+        finally:
+            _forms.release()
