@@ -192,12 +192,15 @@ def _prepared_store() -> Store:
     store = get_store()
     if store.is_there():
         return store
-    if FileSession.objects.exists() or StoredFile.objects.exists():
+    used = FileSession.objects.exists() or StoredFile.objects.exists()
+    if not used:
+        store.prepare()
+    # Asked again: the very first handshake may have made them meanwhile, before its row.
+    elif not store.is_there():
         logger.error("The folders of the upload store are not there. Is its disk mounted?")
         raise StorageUnavailable(
             "The server's storage folder is not there. Nothing was changed: try again later."
         )
-    store.prepare()
     return store
 
 
