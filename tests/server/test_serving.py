@@ -12,7 +12,7 @@ import requests
 
 from tests.support.bodies import payload
 from tests.support.client import NativeClient
-from tests.support.server import Server, is_alive
+from tests.support.server import Server, free_port, is_alive
 from tests.support.waiting import wait_until
 from uploads.core.plan import MIB
 from uploads.management.commands.serve import SHUTDOWN_SECONDS
@@ -36,6 +36,26 @@ def test_a_port_in_use_is_refused_in_a_sentence(server: Server) -> None:
     said = refusal.value.stderr
     assert f"Cannot serve at 127.0.0.1 port {server.port}: Address already in use." in said
     assert "Traceback" not in said
+
+
+def test_a_host_without_an_address_is_refused_in_a_sentence(server: Server) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        server.manage("serve", "--host", "no-such-host.invalid", "--port", str(free_port()))
+    assert "has no address" in refused.value.stderr
+    assert "Traceback" not in refused.value.stderr
+
+
+class NamedServer(Server):
+    """One that is told the name of its host, not the address."""
+
+    def _command(self, *arguments: str) -> list[str]:
+        host = ["--host", "localhost"] if arguments[0] == "serve" else []
+        return [*super()._command(*arguments), *host]
+
+
+def test_a_host_may_be_a_name() -> None:
+    with NamedServer() as server:
+        assert f"http://localhost:{server.port}" in server.log
 
 
 def test_what_would_only_make_errors_is_not_served() -> None:

@@ -64,7 +64,7 @@ class Command(BaseCommand):
         self._check_migrated()
         _check_collected()
         connections.close_all()
-        self._serve(_address(options["host"]), options["port"], options["workers"])
+        self._serve(options["host"], options["port"], options["workers"])
 
     def _prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)
@@ -107,9 +107,10 @@ class Command(BaseCommand):
 
     def _serve(self, host: str, port: int, workers: int) -> None:
         config = conf.current()
+        address = _address(host)
         server = Server(
             settings.WSGI_APPLICATION,
-            address=host,
+            address=address,
             port=port,
             interface=Interfaces.WSGI,
             workers=workers,
@@ -130,7 +131,7 @@ class Command(BaseCommand):
         )
         shown = f"[{host}]" if ":" in host else host
         shown = self._allow_host(host, shown)
-        _check_free(host, port)
+        _check_free(address, port)
         self.stdout.write(f"Holdfast serves http://{shown}:{port} (Ctrl-C ends it).")
         self.stdout.flush()
         try:
@@ -152,7 +153,8 @@ def _address(host: str) -> str:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
         raise CommandError(f"--host {host} has no address: {error}.") from error
-    return str(found[0][4][0])
+    # A name like localhost has one of each kind; the older kind is there everywhere.
+    return str(min(found, key=lambda entry: entry[0] != socket.AF_INET)[4][0])
 
 
 def _check_collected() -> None:
