@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import pytest
@@ -145,17 +145,31 @@ def test_p7_neither_a_verifier_at_work_nor_an_idle_connection_delays_the_end(
     assert_completed(sender, session, data)
 
 
-def test_p3_more_signals_change_nothing(ending: EndingServer, sender: NativeClient) -> None:
-    """As when somebody presses Ctrl-C again and again; the third used to stop the worker dead."""
-    data = payload(MIB, seed=83)
-    session = sender.begin(data)
+def test_p3_more_signals_lose_nothing_that_was_acknowledged(
+    ending: EndingServer, sender: NativeClient
+) -> None:
+    """As when somebody presses Ctrl-C again and again. The chunk under way may make it or not."""
+    data = payload(2 * SMALL_CHUNK, seed=83)
+    chunks = cut(data, SMALL_CHUNK)
+    session = sender.begin(data, chunk_size=SMALL_CHUNK)
+    sender.put_chunk(session["id"], 1, chunks[1]).raise_for_status()
+    head = put_head(session, 0, len(chunks[0]), ending.issue_token())
+    answer = b""
     with socket.create_connection(("127.0.0.1", ending.port)) as flying:
-        flying.sendall(put_head(session, 0, len(data), ending.issue_token()) + data[: MIB // 2])
+        flying.sendall(head + chunks[0][:1000])
         wait_until(lambda: arriving(ending), "the body to be read")
         for _ in range(4):
             ending.tell(signal.SIGINT, whole_group=True)
             wait_until(lambda: refuses(ending), "new connections to be refused")
-        flying.sendall(data[MIB // 2 :])
         flying.settimeout(30)
-        assert flying.recv(65536).startswith(b"HTTP/1.1 200 ")
-    assert ending.exit_code(SHUTDOWN_SECONDS) == 0
+        with suppress(ConnectionError):
+            flying.sendall(chunks[0][1000:])
+            answer = flying.recv(65536)
+    assert ending.exit_code(SHUTDOWN_SECONDS + ENDING_SECONDS) == 0
+    ending.start()
+    resumed = sender.begin(data)
+    assert resumed["missing"] in ([], [0])
+    if answer.startswith(b"HTTP/1.1 200 "):
+        assert resumed["missing"] == []
+    sender.send_missing(data, resumed)
+    assert_completed(sender, session, data)
