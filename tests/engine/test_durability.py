@@ -25,15 +25,18 @@ from tests.support.sessions import (
     send,
     send_all,
     snapshot,
+    staging_of,
 )
 from tests.support.tasks import drop_tasks, run_tasks
 from uploads import conf
 from uploads.engine.durability import synced_transaction
 from uploads.engine.finishing import finish
 from uploads.engine.recovery import recover_all
+from uploads.engine.sweeping import sweep
 from uploads.errors import StorageUnavailable
 from uploads.failpoints import Failpoint
 from uploads.models import FileSession, SessionStatus
+from uploads.signals import upload_completed
 
 DATA = payload(350)
 CHUNKS = cut(DATA, TINY_CHUNK)
@@ -166,7 +169,6 @@ def test_p4_a_sync_that_fails_forgets_what_only_the_cache_holds(
         Failpoint.FOLDER_SYNC,
         Failpoint.CONTENT_FOLDER,
         Failpoint.CONTENT_RENAME,
-        Failpoint.STAGING_REMOVE_FOLDER,
     ],
 )
 def test_p7_a_disk_that_refuses_a_step_of_finishing_only_delays_it(
@@ -182,6 +184,25 @@ def test_p7_a_disk_that_refuses_a_step_of_finishing_only_delays_it(
     recover_all()
     run_tasks()
     assert content_of(fresh(session)) == DATA
+
+
+def test_a_disk_that_keeps_staging_keeps_nobody_from_hearing_of_the_completion(
+    alice: User,
+) -> None:
+    told: list[FileSession] = []
+
+    def listen(session: FileSession, **_: object) -> None:
+        told.append(session)
+
+    upload_completed.connect(listen)
+    with failing_once(Failpoint.STAGING_REMOVE_FOLDER) as failed:
+        session = send_all(begin(alice, DATA), DATA)
+    upload_completed.disconnect(listen)
+    assert failed()
+    assert told == [session]
+    assert content_of(session) == DATA
+    sweep(48)
+    assert not staging_of(session).exists()
 
 
 @pytest.mark.parametrize("value", ["always", "", None, True, 1])

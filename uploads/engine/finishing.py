@@ -56,7 +56,7 @@ def finish(session_id: UUID) -> None:
             _fail(session, "The data received is missing on the server.")
             continue
         if completed:
-            get_store().discard(session_id)
+            _discard_in_passing(session_id)
             reach(Failpoint.FINISH_SIGNAL)
             upload_completed.send_robust(sender=FileSession, session=completed)
             return
@@ -276,6 +276,14 @@ def _commit_completion(
             stored_file__sha256=sha256, stored_file__state=StoredFile.State.DAMAGED
         ).update(stored_file=stored)
         return stored
+
+
+def _discard_in_passing(session_id: UUID) -> None:
+    """Remove staging that nothing needs; where the disk refuses, the next sweep does."""
+    try:
+        get_store().discard(session_id)
+    except (StorageFull, StorageUnavailable):
+        logger.exception("The staging of session %s could not be removed", session_id)
 
 
 def _remove_in_passing(stored: StoredFile) -> None:
