@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from .engine import tokens
-from .models import AccessToken, FileSession, StoredFile
+from .models import AccessToken, FileSession, SessionEvent, StoredFile, Usage
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -20,12 +20,27 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
+class EventInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = SessionEvent
+    fields = ("at", "kind", "detail")
+    readonly_fields = fields
+    ordering = ("at", "id")
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
 @admin.register(FileSession)
 class FileSessionAdmin(ReadOnlyAdmin):
-    list_display = ("filename", "owner", "status", "size", "received_count", "updated_at")
-    list_filter = ("status",)
+    list_display = ("path", "owner", "status", "kind", "size", "updated_at", "trashed_at")
+    list_filter = ("status", "kind", ("trashed_at", admin.EmptyFieldListFilter))
     list_select_related = ("owner",)
-    search_fields = ("=id", "filename", "sha256")
+    search_fields = ("=id", "filename", "folder", "sha256")
+    inlines = (EventInline,)
     date_hierarchy = "created_at"
     exclude = ("received",)
 
@@ -35,6 +50,13 @@ class StoredFileAdmin(ReadOnlyAdmin):
     list_display = ("sha256", "size", "state", "created_at")
     list_filter = ("state",)
     search_fields = ("=id", "sha256")
+
+
+@admin.register(Usage)
+class UsageAdmin(ReadOnlyAdmin):
+    list_display = ("owner", "stored_files", "stored_bytes")
+    list_select_related = ("owner",)
+    search_fields = ("owner__username",)
 
 
 @admin.register(AccessToken)

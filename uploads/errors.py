@@ -27,6 +27,11 @@ class InvalidRequest(UploadError):
     title = "The request is malformed"
 
 
+class NoFileChosen(InvalidRequest):
+    code = "no_file"
+    title = "The form has no file"
+
+
 class InvalidFilename(InvalidRequest):
     code = "invalid_filename"
     title = "The file name cannot be used"

@@ -20,6 +20,7 @@ class Failpoint(StrEnum):
     STAGING_DATA = "staging.make_data"
     STAGING_SIZE = "staging.set_size"
     SESSION_INSERT = "session.insert"
+    SESSION_COPY = "session.copy"
     # A chunk comes in.
     INCOMING_CREATE = "incoming.create"
     INCOMING_SPILL = "incoming.spill"
@@ -48,6 +49,7 @@ class Failpoint(StrEnum):
     # Things go.
     STAGING_REMOVE_FILE = "staging.remove_file"
     STAGING_REMOVE_FOLDER = "staging.remove_folder"
+    SESSION_TRASH = "session.trash"
     SESSION_DELETE = "session.delete"
     SESSION_EXPIRE = "session.expire"
     SESSION_PURGE = "session.purge"
@@ -55,6 +57,10 @@ class Failpoint(StrEnum):
     CONTENT_REMOVE_FILE = "content.remove_file"
     CONTENT_REMOVE_FOLDER = "content.remove_folder"
     CONTENT_DELETE = "content.delete"
+    # What was said of a file is taken back, or corrected.
+    SESSION_RESTORE = "session.restore"
+    SESSION_RENAME = "session.rename"
+    USAGE_RECOUNT = "usage.recount"
     # Content is read again.
     CONTENT_VERIFIED = "content.verified"
     CONTENT_DAMAGED = "content.damaged"

@@ -13,7 +13,14 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from uploads.core.bitmap import Bitmap
-from uploads.core.filenames import MAX_FILENAME_LENGTH
+from uploads.core.filenames import (
+    MAX_FILENAME_LENGTH,
+    MAX_FOLDER_LENGTH,
+    MAX_SEARCH_NAME_BYTES,
+    joined,
+    search_name,
+)
+from uploads.core.kinds import kind_of
 from uploads.core.plan import ChunkPlan
 
 
@@ -28,6 +35,17 @@ class SessionStatus(models.TextChoices):
 
 #: A session in one of these will still become content, so a handshake finds it again.
 OPEN_STATUSES = (SessionStatus.ACTIVE, SessionStatus.ASSEMBLING)
+
+
+class FileKind(models.TextChoices):
+    """What a file is to people. `uploads.core.kinds` tells which."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    DOCUMENT = "document"
+    ARCHIVE = "archive"
+    OTHER = "other"
 
 
 class StoredFile(models.Model):
@@ -70,8 +88,12 @@ class StoredFile(models.Model):
 
 class FileSessionQuerySet(models.QuerySet["FileSession"]):
     def owned_by(self, user: object) -> Self:
-        """The only way from a request to sessions: nobody else's exist (P9)."""
-        return self.filter(owner=user)
+        """The only way from a request to sessions: nobody else's exist (P9), nor trashed ones."""
+        return self.filter(owner=user, trashed_at=None)
+
+    def trash_of(self, user: object) -> Self:
+        """What the user has deleted and may still restore."""
+        return self.filter(owner=user, trashed_at__isnull=False)
 
     def open(self) -> Self:
         return self.filter(status__in=OPEN_STATUSES)
@@ -106,6 +128,13 @@ class FileSession(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="upload_sessions"
     )
     filename = models.CharField(max_length=MAX_FILENAME_LENGTH)
+    #: Where the file came from, relative, without a slash at either end: "photos/2026", or empty.
+    folder = models.CharField(max_length=MAX_FOLDER_LENGTH, blank=True, default="")
+    #: The path as it is searched and sorted.
+    search_name = models.CharField(
+        max_length=MAX_SEARCH_NAME_BYTES, blank=True, default="", editable=False
+    )
+    kind = models.CharField(max_length=10, choices=FileKind, default=FileKind.OTHER, editable=False)
     #: Bytes. Null while the client has not said (streams of unknown length).
     size = models.BigIntegerField(null=True)
     chunk_size = models.BigIntegerField()
@@ -119,15 +148,18 @@ class FileSession(models.Model):
     )
     received = models.BinaryField(default=b"", editable=False)
     received_count = models.PositiveIntegerField(default=0, editable=False)
-    #: Why it failed, in a sentence for people.
+    #: Why it failed: one of the constant sentences of the engine, which the pages translate.
     error = models.TextField(blank=True, default="", editable=False)
     stored_file = models.ForeignKey(
         StoredFile, null=True, editable=False, on_delete=models.PROTECT, related_name="sessions"
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    #: The last chunk, handshake or change of state; a verifier at work moves it too.
+    #: The last chunk, handshake or change of state; a verifier at work moves it too. Once
+    #: completed, it stays the moment of completion.
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(editable=False)
+    #: When its owner deleted it. For a moment it may be restored; then it goes for good.
+    trashed_at = models.DateTimeField(null=True, editable=False)
 
     objects = FileSessionQuerySet.as_manager()
 
@@ -157,15 +189,55 @@ class FileSession(models.Model):
                 | (Q(stored_file__isnull=False) & Q(size__isnull=False) & ~Q(sha256="")),
                 name="uploads_completed_has_content",
             ),
+            models.CheckConstraint(
+                condition=Q(trashed_at__isnull=True) | Q(status="completed"),
+                name="uploads_trashed_was_completed",
+            ),
         ]
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"], name="uploads_by_owner"),
             models.Index(fields=["status", "updated_at"], name="uploads_by_status"),
             models.Index(fields=["owner", "sha256"], name="uploads_by_hash"),
+            # The orders of a list, each found by the value and the id of the row at a page's edge.
+            # What a search and a filter look at is in the index too: rows that don't match are
+            # passed over without being read.
+            models.Index(
+                fields=["owner", "status", "updated_at", "id", "kind", "search_name"],
+                name="uploads_list_by_time",
+            ),
+            models.Index(
+                fields=["owner", "status", "search_name", "id", "kind"],
+                name="uploads_list_by_name",
+            ),
+            models.Index(
+                fields=["owner", "status", "size", "id", "kind", "search_name"],
+                name="uploads_list_by_size",
+            ),
+            models.Index(
+                fields=["trashed_at"],
+                condition=Q(trashed_at__isnull=False),
+                name="uploads_trashed",
+            ),
+            models.Index(
+                fields=["owner", "trashed_at", "id"],
+                condition=Q(trashed_at__isnull=False),
+                name="uploads_trash_of_owner",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.filename} ({self.status})"
+
+    @property
+    def path(self) -> str:
+        return joined(self.folder, self.filename)
+
+    def set_name(self, filename: str, folder: str) -> None:
+        """Give it this name, and all that follows from it. Needs `mime_type`; does not save."""
+        self.filename = filename
+        self.folder = folder
+        self.search_name = search_name(self.path)
+        self.kind = kind_of(filename, self.mime_type)
 
     @property
     def plan(self) -> ChunkPlan:
@@ -211,6 +283,76 @@ class FileChunk(models.Model):
 
     def __str__(self) -> str:
         return f"chunk {self.index} of {self.session_id}"
+
+
+class EventKind(models.TextChoices):
+    OPENED = "opened"
+    #: A handshake found it after it had been quiet.
+    CONTINUED = "continued"
+    #: Every chunk is in; its verification begins.
+    RECEIVED = "received"
+    #: The verifier found damaged chunks, whose number is the detail: they are missing again.
+    REOPENED = "reopened"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    #: The detail is the old path.
+    RENAMED = "renamed"
+    TRASHED = "trashed"
+    RESTORED = "restored"
+    #: Its stored file was found damaged, and then whole again.
+    DAMAGED = "damaged"
+    MENDED = "mended"
+
+
+class SessionEvent(models.Model):
+    """What happened to a session, and when. Written by the transaction that made it happen."""
+
+    #: Characters of a detail.
+    MAX_DETAIL_LENGTH = 300
+
+    session = models.ForeignKey(
+        # Its index is the one below.
+        FileSession,
+        on_delete=models.CASCADE,
+        related_name="events",
+        db_index=False,
+    )
+    at = models.DateTimeField(default=timezone.now, editable=False)
+    kind = models.CharField(max_length=10, choices=EventKind, editable=False)
+    #: Values that belong to it: a number, an old name, two digests. Not for translation.
+    detail = models.CharField(max_length=MAX_DETAIL_LENGTH, blank=True, default="", editable=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["session", "at"], name="uploads_events")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.at}"
+
+
+class Usage(models.Model):
+    """What a user's completed sessions, without trashed ones, add up to.
+
+    Kept by the transactions that change it (`uploads.engine.usage`), so that it costs one row to
+    show, however many files there are.
+    """
+
+    owner = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        primary_key=True,
+        on_delete=models.CASCADE,
+        related_name="upload_usage",
+    )
+    #: Sizes of the sessions: content that two of them share counts twice.
+    stored_bytes = models.PositiveBigIntegerField(default=0, editable=False)
+    stored_files = models.PositiveBigIntegerField(default=0, editable=False)
+
+    class Meta:
+        verbose_name_plural = "usage"
+
+    def __str__(self) -> str:
+        return f"{self.stored_files} files, {self.stored_bytes} bytes"
 
 
 class AccessTokenQuerySet(models.QuerySet["AccessToken"]):

@@ -21,10 +21,12 @@ from tests.support.sessions import (
     staging_of,
     upload,
 )
-from uploads.engine import leftovers, sweeping
+from uploads.engine import batches, leftovers
 from uploads.engine.finishing import finish
+from uploads.engine.trash import UNDO, trash
+from uploads.engine.usage import usage_of
 from uploads.errors import StorageUnavailable
-from uploads.models import FileSession, SessionStatus, StoredFile
+from uploads.models import FileSession, SessionStatus, StoredFile, Usage
 from uploads.storage.filesystem import FilesystemStore
 
 DATA = bytes(250)
@@ -153,7 +155,7 @@ def test_only_orphans_older_than_an_hour_go(alice: User, upload_root: Path) -> N
 
 
 def test_more_sessions_than_a_batch(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeping, "_BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     for _ in range(5):
         old_session(alice, 49)
     assert count(cleanup(), "sessions expired") == 5
@@ -277,3 +279,25 @@ def test_a_new_database_beside_a_full_store_removes_nothing(
     call_command("cleanup_expired_uploads", stdout=StringIO(), stderr=err)
     assert path.exists()
     assert "None was removed" in err.getvalue()
+
+
+def test_what_owners_deleted_goes_for_good_and_is_counted(alice: User) -> None:
+    kept, gone = completed(alice, 1, DATA), completed(alice, 1, DATA[:100])
+    trash(alice, [gone.pk])
+    assert count(cleanup(), "deleted by their owners") == 0
+    FileSession.objects.filter(pk=gone.pk).update(trashed_at=timezone.now() - UNDO)
+    assert count(cleanup("--dry-run"), "deleted by their owners") == 1
+    output = cleanup()
+    assert count(output, "deleted by their owners") == 1
+    assert count(output, "bytes freed") == 100
+    assert left() == {kept.pk}
+    assert len(content_files()) == 1
+
+
+def test_a_wrong_sum_is_corrected_and_counted(alice: User) -> None:
+    completed(alice, 1, DATA)
+    Usage.objects.update(stored_bytes=1)
+    assert count(cleanup("--dry-run"), "sums of users corrected") == 1
+    assert usage_of(alice).stored_bytes == 1
+    assert count(cleanup(), "sums of users corrected") == 1
+    assert usage_of(alice).stored_bytes == len(DATA)

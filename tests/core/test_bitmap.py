@@ -97,3 +97,10 @@ def test_bits_beyond_the_last_chunk_are_refused() -> None:
 
 def test_short_data_reads_as_zeros() -> None:
     assert Bitmap(b"\x01", 20).missing() == list(range(1, 20))
+
+
+@pytest.mark.parametrize("total", [0, 1, 7, 8, 9, 10_000])
+def test_a_full_bitmap_has_every_chunk_and_nothing_above(total: int) -> None:
+    bitmap = Bitmap.full(total)
+    assert (len(bitmap), bitmap.missing()) == (total, [])
+    assert Bitmap(bitmap.to_bytes(), total).missing() == []

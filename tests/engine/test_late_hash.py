@@ -13,9 +13,10 @@ from uploads.engine import finishing, opening
 from uploads.engine.completing import complete
 from uploads.engine.finishing import finish
 from uploads.engine.opening import Offer, Outcome, open_session
+from uploads.engine.reasons import OTHER_HASH
 from uploads.engine.removing import remove
 from uploads.errors import HashConflict
-from uploads.models import FileSession, SessionStatus, StoredFile
+from uploads.models import EventKind, FileSession, SessionStatus, StoredFile
 
 DATA = payload(350)
 RIGHT = sha256(DATA)
@@ -46,7 +47,8 @@ def ended(session: FileSession, declared: str) -> bool:
         assert (done.status, content_of(done)) == (SessionStatus.COMPLETED, DATA)
         return True
     assert done.status == SessionStatus.FAILED
-    assert WRONG in done.error
+    assert done.error == OTHER_HASH
+    assert WRONG in done.events.get(kind=EventKind.FAILED).detail
     assert content_files() == []
     assert not StoredFile.objects.exists()
     return True

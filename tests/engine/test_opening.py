@@ -14,6 +14,7 @@ from tests.support.bodies import cut, payload, sha256
 from tests.support.sessions import (
     TINY_CHUNK,
     begin,
+    content_files,
     content_of,
     fresh,
     handshake,
@@ -28,8 +29,15 @@ from uploads.core.plan import MIB, MIN_CHUNK_SIZE
 from uploads.engine import opening
 from uploads.engine.opening import Offer, Outcome, open_session
 from uploads.engine.removing import remove
-from uploads.errors import DigestMismatch, StorageFull, StorageUnavailable, TooLarge
+from uploads.errors import (
+    DigestMismatch,
+    StorageFull,
+    StorageUnavailable,
+    TooLarge,
+    WrongState,
+)
 from uploads.models import FileSession, SessionStatus
+from uploads.signals import upload_completed
 from uploads.storage import get_store
 from uploads.storage.filesystem import FilesystemStore
 
@@ -130,6 +138,92 @@ def test_complete_content_of_one_s_own_is_not_sent_again(alice: User) -> None:
     outcome, second = handshake(alice, DATA)
     assert (outcome, second.pk) == (Outcome.FILE_EXISTS, first.pk)
     assert second.bitmap.missing() == []
+
+
+@pytest.mark.parametrize("called", [{"filename": "other.bin"}, {"folder": "photos/2026"}], ids=str)
+def test_complete_content_is_had_under_another_name_without_being_sent(
+    alice: User, called: dict[str, str]
+) -> None:
+    first = upload(alice, DATA)
+    outcome, second = handshake(alice, DATA, **called)
+    assert (outcome, second.status) == (Outcome.FILE_EXISTS, SessionStatus.COMPLETED)
+    assert second.pk != first.pk
+    assert (second.filename, second.folder) == (
+        called.get("filename", "file.bin"),
+        called.get("folder", ""),
+    )
+    assert second == fresh(second)
+    assert (second.stored_file_id, second.sha256) == (first.stored_file_id, first.sha256)
+    assert (second.bitmap.missing(), second.progress) == ([], 100.0)
+    assert [event.kind for event in second.events.order_by("pk")] == ["opened", "completed"]
+    # Each is found by its own name from now on.
+    assert handshake(alice, DATA)[1].pk == first.pk
+    assert handshake(alice, DATA, **called)[1].pk == second.pk
+    assert FileSession.objects.count() == 2
+
+
+def test_a_copy_of_an_empty_file(alice: User) -> None:
+    begin(alice, b"")
+    outcome, second = handshake(alice, b"", filename="other.bin")
+    assert (outcome, second.received_count, content_of(second)) == (Outcome.FILE_EXISTS, 0, b"")
+
+
+def test_whoever_waits_for_completed_uploads_hears_of_a_copy(alice: User) -> None:
+    upload(alice, DATA)
+    heard: list[FileSession] = []
+
+    def hear(session: FileSession, **_: object) -> None:
+        heard.append(session)
+
+    upload_completed.connect(hear)
+    try:
+        session = begin(alice, DATA, folder="copies")
+        begin(alice, DATA, folder="copies")
+    finally:
+        upload_completed.disconnect(hear)
+    assert heard == [session]
+
+
+def test_a_chunk_for_a_copy_is_refused_for_good(alice: User) -> None:
+    """It has no fingerprints to compare with, and asking to send it again would never end."""
+    upload(alice, DATA)
+    session = begin(alice, DATA, folder="copies")
+    with pytest.raises(WrongState, match="complete already"):
+        send(session, 0, DATA[:TINY_CHUNK])
+    assert content_of(fresh(session)) == DATA
+
+
+def test_a_copy_outlives_what_it_was_made_of(alice: User) -> None:
+    first = upload(alice, DATA)
+    second = begin(alice, DATA, folder="copies")
+    remove(first)
+    assert content_of(fresh(second)) == DATA
+    remove(fresh(second))
+    assert not content_files()
+
+
+def test_the_same_copies_at_once_are_one(alice: User) -> None:
+    upload(alice, DATA)
+    results = at_once([lambda: handshake(alice, DATA, folder="copies")] * 6)
+    ids = {result[1].pk for result in results if not isinstance(result, Exception)}
+    assert len(ids) == 1, results
+    assert FileSession.objects.count() == 2
+
+
+def test_content_that_goes_during_the_handshake_is_sent_again(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = upload(alice, DATA)
+
+    def removed_meanwhile(owner: User, offer: Offer) -> FileSession:
+        if FileSession.objects.filter(pk=first.pk).exists():
+            remove(first)
+        return new_session(owner, offer)
+
+    new_session = opening._new_session
+    monkeypatch.setattr(opening, "_new_session", removed_meanwhile)
+    outcome, session = handshake(alice, DATA, folder="copies")
+    assert (outcome, session.bitmap.missing()) == (Outcome.CREATED, [0, 1, 2, 3])
 
 
 def test_a_key_is_never_a_proof_of_existing_content(alice: User) -> None:

@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 
 from tests.support.bodies import cut, flipped, payload, sha256
 from tests.support.crashes import hooked
-from tests.support.scenarios import assert_sound
+from tests.support.scenarios import assert_sound, assert_sums
 from tests.support.sessions import TINY_CHUNK, content_of, damage, staging_of
 from tests.support.tasks import drop_tasks, run_tasks
 from uploads import conf
@@ -42,15 +42,35 @@ from uploads.engine.opening import Offer, Outcome, open_session
 from uploads.engine.receiving import receive_chunk
 from uploads.engine.recovery import recover_all
 from uploads.engine.removing import remove
+from uploads.engine.renaming import rename
 from uploads.engine.rereading import reread_content
 from uploads.engine.sweeping import sweep
-from uploads.errors import ChunkConflict, UploadError
+from uploads.engine.trash import purge_trash, restore, trash
+from uploads.errors import ChunkConflict, SessionNotFound, UploadError
 from uploads.failpoints import Failpoint
-from uploads.models import FileChunk, FileSession, SessionStatus, StoredFile
+from uploads.models import (
+    EventKind,
+    FileChunk,
+    FileSession,
+    SessionEvent,
+    SessionStatus,
+    StoredFile,
+)
 
 #: Two of them share their first chunk; one is empty; one ends with a whole chunk.
 FILES = [payload(350), payload(100) + payload(130, seed=2), b"", payload(200, seed=3)]
 FINAL = {SessionStatus.COMPLETED, SessionStatus.FAILED, SessionStatus.CANCELLED}
+
+#: In what state a session is after each of these; the others change none.
+STATES = {
+    EventKind.OPENED: SessionStatus.ACTIVE,
+    EventKind.RECEIVED: SessionStatus.ASSEMBLING,
+    EventKind.REOPENED: SessionStatus.ACTIVE,
+    EventKind.COMPLETED: SessionStatus.COMPLETED,
+    EventKind.FAILED: SessionStatus.FAILED,
+    EventKind.CANCELLED: SessionStatus.CANCELLED,
+    EventKind.EXPIRED: SessionStatus.EXPIRED,
+}
 
 #: Where the disk may refuse: what writes, syncs, makes or renames.
 ON_THE_DISK = [
@@ -85,6 +105,8 @@ class Sent:
     owner: User
     data: bytes
     declared: str
+    #: Whether it was made of content that its owner had already: nothing is sent for it.
+    copied: bool
     #: Bytes that may have been taken as a chunk, acknowledged or not.
     offered: dict[int, set[bytes]] = field(default_factory=dict)
     #: Bytes that the engine said it has.
@@ -114,19 +136,34 @@ class EngineMachine(RuleBasedStateMachine):
     def begin(self, file: int, declare: bool) -> None:
         self.open(0, file, declare, wrong=False)
 
-    @rule(owner=st.integers(0, 1), file=some_file, declare=st.booleans(), wrong=st.booleans())
-    def open(self, owner: int, file: int, declare: bool, wrong: bool) -> None:
+    @rule(
+        owner=st.integers(0, 1),
+        file=some_file,
+        declare=st.booleans(),
+        wrong=st.booleans(),
+        folder=st.sampled_from(["", "folder"]),
+    )
+    def open(self, owner: int, file: int, declare: bool, wrong: bool, folder: str = "") -> None:
         data, person = FILES[file], self.owners[owner]
         declared = "" if not declare else "e" * 64 if wrong and data else sha256(data)
-        offer = Offer("file", len(data), declared, f"key {file} {declared}", chunk_size=TINY_CHUNK)
+        offer = Offer(
+            "file",
+            len(data),
+            declared,
+            f"key {file} {declared}",
+            chunk_size=TINY_CHUNK,
+            folder=folder,
+        )
         with self.attempt() as done:
             outcome, session = open_session(person, offer)
             done()
             assert session.owner == person, "P9"
             if outcome == Outcome.FILE_EXISTS:
                 assert content_of(session) == data
+                assert (session.folder, session.trashed_at) == (folder, None)
         for found in FileSession.objects.exclude(pk__in=self.sent):
-            self.sent[found.pk] = Sent(person, data, declared)
+            copied = bool(found.received_count) and not found.chunks.exists()
+            self.sent[found.pk] = Sent(person, data, declared, copied)
 
     @precondition(lambda self: self.sent)
     @rule(one=some_one, indices=st.lists(some_chunk, min_size=1, max_size=6))
@@ -189,15 +226,53 @@ class EngineMachine(RuleBasedStateMachine):
             done()
             sent.removed = True
 
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one, then=st.lists(st.sampled_from(["trash", "restore", "empty"]), max_size=4))
+    def finish_and_think_again(self, one: int, then: list[str]) -> None:
+        session_id, sent = self.pick(one)
+        self.send_all_and_complete(one, damaged=False, index=0)
+        self.work_in_the_background("verify")
+        for doing in then:
+            if doing == "empty":
+                self.work_in_the_background("empty")
+                continue
+            with self.attempt() as done:
+                (trash if doing == "trash" else restore)(sent.owner, [session_id])
+                done()
+                with contextlib.suppress(SessionNotFound):
+                    assert self.found(session_id, sent).trashed_at is None
+
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one, folder=st.sampled_from(["", "folder"]))
+    def finish_and_send_it_again(self, one: int, folder: str) -> None:
+        _, sent = self.pick(one)
+        self.send_all_and_complete(one, damaged=False, index=0)
+        self.work_in_the_background("verify")
+        owner, file = self.owners.index(sent.owner), FILES.index(sent.data)
+        self.open(owner, file, declare=True, wrong=False, folder=folder)
+
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one, name=st.sampled_from(["file", "other"]))
+    def rename(self, one: int, name: str) -> None:
+        session_id, sent = self.pick(one)
+        with self.attempt() as done:
+            assert rename(self.found(session_id, sent), name).filename == name
+            done()
+
     # ------------------------------------------------------------ what the server does
 
-    @rule(doing=st.sampled_from(["verify", "verify", "restart", "clean up", "purge", "reread"]))
+    @rule(
+        doing=st.sampled_from(
+            ["verify", "verify", "restart", "clean up", "purge", "empty", "reread"]
+        )
+    )
     def work_in_the_background(self, doing: str) -> None:
         work: dict[str, Callable[[], object]] = {
             "verify": run_tasks,
             "restart": self.restart,
             "clean up": self.clean_up,
             "purge": lambda: self.clean_up(completed_hours=48),
+            "empty": lambda: purge_trash(timezone.now() + timedelta(hours=1)),
             "reread": lambda: list(reread_content(timezone.now())),
         }
         with self.attempt():
@@ -210,7 +285,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     def clean_up(self, completed_hours: float | None = None) -> None:
         with mock.patch.object(leftovers, "ORPHAN_AGE", -timedelta(hours=1)):
-            sweep(48, completed_hours=completed_hours)
+            assert sweep(48, completed_hours=completed_hours).recounted == 0
 
     # ------------------------------------------------------------ what happens to it
 
@@ -262,7 +337,7 @@ class EngineMachine(RuleBasedStateMachine):
     def p2_what_is_received_was_sent(self) -> None:
         for session_id, sent in self.sent.items():
             session = FileSession.objects.filter(pk=session_id).first()
-            if session is None:
+            if session is None or sent.copied:
                 continue
             rows = self.received(session_id)
             assert set(rows) == {i for i in range(session.plan.total) if i in session.bitmap}
@@ -279,6 +354,9 @@ class EngineMachine(RuleBasedStateMachine):
             assert sha256(content) == session.sha256
             assert len(content) == session.size
             assert sent.declared in {"", session.sha256}
+            if sent.copied:
+                assert content == sent.data
+                continue
             for index, chunk in enumerate(cut(content, TINY_CHUNK)):
                 assert chunk in sent.offered[index]
 
@@ -306,6 +384,17 @@ class EngineMachine(RuleBasedStateMachine):
     def one_live_copy_of_each_content(self) -> None:
         live = StoredFile.objects.filter(state=StoredFile.State.LIVE)
         assert len(set(live.values_list("sha256", flat=True))) == live.count()
+
+    @invariant()
+    def what_each_user_stores_adds_up(self) -> None:
+        assert_sums()
+
+    @invariant()
+    def the_story_of_a_session_ends_where_it_is(self) -> None:
+        told = SessionEvent.objects.filter(kind__in=STATES).order_by("pk")
+        latest = dict(told.values_list("session", "kind"))
+        for session in FileSession.objects.all():
+            assert STATES[EventKind(latest[session.pk])] == session.status
 
     def teardown(self) -> None:
         """Faults end; then everything comes to its end."""

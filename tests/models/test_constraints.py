@@ -11,7 +11,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from uploads.models import AccessToken, FileChunk, FileSession, SessionStatus, StoredFile
+from uploads.models import (
+    AccessToken,
+    FileChunk,
+    FileSession,
+    SessionStatus,
+    StoredFile,
+    Usage,
+)
 
 SHA = "a" * 64
 OPEN = [SessionStatus.ACTIVE, SessionStatus.ASSEMBLING]
@@ -44,6 +51,8 @@ def stored(**given: Any) -> StoredFile:
         {"received_count": -1},
         {"status": "completed"},
         {"status": "completed", "sha256": SHA},
+        {"trashed_at": timezone.now()},
+        {"status": "failed", "trashed_at": timezone.now()},
     ],
     ids=str,
 )
@@ -135,6 +144,12 @@ def test_content_in_use_cannot_be_deleted(alice: User) -> None:
     make(alice, status="completed", sha256=SHA, stored_file=content)
     with pytest.raises(ProtectedError):
         content.delete()
+
+
+@pytest.mark.parametrize("name", ["stored_bytes", "stored_files"])
+def test_nobody_stores_less_than_nothing(alice: User, name: str) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Usage.objects.create(owner=alice, **{name: -1})
 
 
 def test_a_user_with_uploads_cannot_be_deleted_under_them(alice: User) -> None:

@@ -9,13 +9,29 @@ from django.utils import timezone
 
 from uploads.models import AccessToken, FileSession, SessionStatus
 
-from .test_constraints import make
+from .test_constraints import SHA, make, stored
 
 
 def test_p9_only_the_owner_s_sessions_are_found(alice: User, bob: User) -> None:
     own = make(alice)
     make(bob)
     assert list(FileSession.objects.owned_by(alice)) == [own]
+
+
+def test_p9_what_is_trashed_is_found_as_trash_of_its_owner_alone(alice: User, bob: User) -> None:
+    whole = {"status": "completed", "sha256": SHA, "stored_file": stored()}
+    own, _ = make(alice, **whole), make(bob, trashed_at=timezone.now(), **whole)
+    trashed = make(alice, trashed_at=timezone.now(), **whole)
+    assert list(FileSession.objects.owned_by(alice)) == [own]
+    assert list(FileSession.objects.trash_of(alice)) == [trashed]
+
+
+def test_a_name_brings_what_follows_from_it(alice: User) -> None:
+    session = make(alice)
+    assert (session.path, session.search_name, session.kind) == ("f", "", "other")
+    session.set_name("Film.MKV", "Photos/2026")
+    assert session.path == "Photos/2026/Film.MKV"
+    assert (session.search_name, session.kind) == ("photos/2026/film.mkv", "video")
 
 
 def test_open_is_active_and_assembling(alice: User) -> None:

@@ -24,6 +24,7 @@ def test_the_answer_has_exactly_these_fields(alice_client: Client, begin: Begin)
         "id": str(session.pk),
         "state": "active",
         "filename": "file.bin",
+        "folder": "",
         "size": len(DATA),
         "chunk_size": SMALL_CHUNK,
         "total_chunks": 3,
@@ -66,7 +67,7 @@ def test_an_empty_file_is_created_and_completed_at_once(begin: Begin) -> None:
 
 
 def test_fields_that_may_be_null_or_absent(alice_client: Client) -> None:
-    optional = dict.fromkeys(["sha256", "resume_key", "mime_type", "chunk_size"])
+    optional = dict.fromkeys(["sha256", "resume_key", "mime_type", "chunk_size", "folder"])
     response = alice_client.post(URL, {**GOOD, **optional}, "application/json")
     assert (response.status_code, response.json()["sha256"]) == (201, None)
 
@@ -96,6 +97,8 @@ def test_fields_that_may_be_null_or_absent(alice_client: Client) -> None:
         {"mime_type": "text"},
         {"mime_type": "text/plain\r\nX-Evil: 1"},
         {"mime_type": "\ud800/x"},
+        {"folder": 5},
+        {"folder": ["a"]},
     ],
     ids=str,
 )
@@ -112,6 +115,33 @@ def test_a_field_of_the_wrong_form_is_named(alice_client: Client, wrong: dict[st
 def test_b10_a_bad_file_name_is_refused(alice_client: Client, name: str) -> None:
     response = alice_client.post(URL, json.dumps({**GOOD, "filename": name}), "application/json")
     assert refused(response, 400, "invalid_filename")
+
+
+@pytest.mark.parametrize("folder", ["/etc", "a/../b", "a\\b", "a/nul\x00", "\ud800", "a" * 256])
+def test_b10_a_bad_folder_is_refused_and_named(alice_client: Client, folder: str) -> None:
+    response = alice_client.post(URL, json.dumps({**GOOD, "folder": folder}), "application/json")
+    assert refused(response, 400, "invalid_filename")
+    assert response.json()["field"] == "folder"
+    assert not FileSession.objects.exists()
+
+
+def test_a_folder_is_kept_and_told(alice_client: Client, begin: Begin) -> None:
+    session = begin(folder="photos//2026/")
+    assert session["folder"] == "photos/2026"
+    assert alice_client.get(session["urls"]["self"]).json()["folder"] == "photos/2026"
+    [listed] = alice_client.get("/api/v1/uploads").json()["results"]
+    assert listed["folder"] == "photos/2026"
+
+
+def test_a_complete_file_in_another_folder_is_there_at_once(
+    alice_client: Client, begin: Begin, put: Put, completed: dict[str, Any]
+) -> None:
+    copy = begin(folder="copies")
+    assert (copy["status"], copy["state"], copy["missing"]) == ("file_exists", "completed", [])
+    assert copy["id"] != completed["id"]
+    assert alice_client.get(copy["urls"]["content"]).getvalue() == DATA
+    assert refused(put(copy, 0, CHUNKS[0]), 409, "wrong_state")
+    assert begin(folder="copies")["id"] == copy["id"]
 
 
 def test_a_hash_in_capitals_is_the_same_hash(begin: Begin) -> None:

@@ -1,18 +1,21 @@
 """GET, HEAD and DELETE of a session, complete, content and the list."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from tests.support.bodies import SMALL_CHUNK, sha256
+from uploads.engine.trash import trash
 from uploads.models import FileSession
 
 from .conftest import CHUNKS, DATA, Begin, Put, refused
 
 KEYS = {
-    "id", "state", "filename", "size", "chunk_size", "total_chunks", "received_chunks",
+    "id", "state", "filename", "folder", "size", "chunk_size", "total_chunks", "received_chunks",
     "missing", "progress", "sha256", "expires_at", "urls",
 }  # fmt: skip
 
@@ -139,3 +142,21 @@ def test_another_method_is_405_and_names_the_right_ones(
     response = getattr(alice_client, method)(begin()["urls"]["self"])
     assert refused(response, 405, "method_not_allowed")
     assert response["Allow"] == "GET, HEAD, DELETE"
+
+
+def test_what_its_owner_trashed_is_404_at_every_address(
+    alice: User, alice_client: Client, completed: dict[str, Any], put: Put
+) -> None:
+    trash(alice, [UUID(completed["id"])])
+    urls = completed["urls"]
+    answers = [
+        alice_client.get(urls["self"]),
+        alice_client.get(urls["self"] + "/handshake"),
+        alice_client.get(urls["content"]),
+        alice_client.post(urls["complete"], {}, "application/json"),
+        alice_client.delete(urls["self"]),
+        put(completed, 0, CHUNKS[0]),
+    ]
+    for answer in answers:
+        assert refused(answer, 404, "session_not_found")
+    assert alice_client.get("/api/v1/uploads").json()["results"] == []

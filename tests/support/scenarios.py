@@ -17,16 +17,17 @@ from django.utils import timezone
 
 from uploads import conf
 from uploads.core.digests import fingerprint
-from uploads.engine import buffers, finishing, leftovers
+from uploads.engine import buffers, finishing, leftovers, renaming, trash
 from uploads.engine.buffers import BufferPool
 from uploads.engine.completing import complete
 from uploads.engine.recovery import recover_all, recover_if_stuck
 from uploads.engine.removing import remove
 from uploads.engine.rereading import damaged_content, reread_content, reread_damaged
 from uploads.engine.sweeping import sweep
+from uploads.engine.usage import usage_of
 from uploads.errors import SessionGone
 from uploads.failpoints import Failpoint
-from uploads.models import FileChunk, FileSession, SessionStatus, StoredFile
+from uploads.models import EventKind, FileChunk, FileSession, SessionStatus, StoredFile, Usage
 from uploads.storage import filesystem, get_store
 
 from .bodies import cut, flipped, payload, sha256
@@ -192,6 +193,21 @@ def _completed(world: World) -> None:
     world.upload(world.alice)
 
 
+def _trashed(world: World) -> None:
+    _completed(world)
+    trash.trash(world.alice, [world.session.pk])
+
+
+def _long_trashed(world: World) -> None:
+    _trashed(world)
+    FileSession.objects.update(trashed_at=timezone.now() - trash.UNDO)
+
+
+def _miscounted(world: World) -> None:
+    _completed(world)
+    Usage.objects.update(stored_files=7)
+
+
 def _shared(world: World) -> None:
     world.upload(world.bob)
     world.upload(world.alice)
@@ -326,6 +342,16 @@ SCENARIOS: dict[str, Scenario] = {
         lambda w: w.begin(),
         lambda w: w.begin(),
         [P.SESSION_TOUCH],
+    ),
+    "find a session again after long": Scenario(
+        _quiet,
+        lambda w: w.begin(),
+        [P.SESSION_TOUCH],
+    ),
+    "find content under another name": Scenario(
+        _completed,
+        lambda w: w.begin(filename="other.bin"),
+        [P.SESSION_COPY, P.FINISH_SIGNAL],
     ),
     "declare the hash by a handshake": Scenario(
         _whole_without_hash,
@@ -478,6 +504,32 @@ SCENARIOS: dict[str, Scenario] = {
         [P.SESSION_DELETE],
         removing=True,
     ),
+    "rename": Scenario(
+        _completed,
+        lambda w: renaming.rename(w.session, "other.bin"),
+        [P.SESSION_RENAME],
+    ),
+    "trash": Scenario(
+        _completed,
+        lambda w: trash.trash(w.alice, [w.session.pk]),
+        [P.SESSION_TRASH],
+    ),
+    "restore": Scenario(
+        _trashed,
+        lambda w: trash.restore(w.alice, [w.session.pk]),
+        [P.SESSION_RESTORE],
+    ),
+    "purge the trash": Scenario(
+        _long_trashed,
+        lambda _: trash.purge_trash(),
+        [P.SESSION_DELETE, *_REMOVE_CONTENT],
+        removing=True,
+    ),
+    "correct what a user stores": Scenario(
+        _miscounted,
+        _sweep,
+        [P.USAGE_RECOUNT],
+    ),
     "expire": Scenario(
         _old,
         _sweep,
@@ -536,14 +588,30 @@ def assert_sound() -> None:
     folders = (conf.current().root / "content").glob("*")
     assert all(list(folder.iterdir()) for folder in folders)
     _assert_content_sound()
+    assert_sums()
     for session in FileSession.objects.select_related("stored_file"):
         if session.status == SessionStatus.COMPLETED:
             assert sha256(content_of(session)) == session.sha256
+            told = [event.kind for event in session.events.order_by("pk")]
+            assert told[0] == EventKind.OPENED
+            assert told.count(EventKind.COMPLETED) == 1
         if session.status == SessionStatus.ACTIVE:
             _assert_chunks_sound(session)
     staged = {folder.name for folder in get_store().staging_folders()}
     active = FileSession.objects.filter(status=SessionStatus.ACTIVE).values_list("pk", flat=True)
     assert staged == set(map(str, active))
+
+
+def assert_sums() -> None:
+    """What is kept of each user's files is what they add up to."""
+    for owner in User.objects.all():
+        sizes = [
+            session.size
+            for session in FileSession.objects.owned_by(owner)
+            if session.status == SessionStatus.COMPLETED and session.size is not None
+        ]
+        usage = usage_of(owner)
+        assert (usage.stored_files, usage.stored_bytes) == (len(sizes), sum(sizes))
 
 
 def _assert_content_sound() -> None:

@@ -1,6 +1,7 @@
 """Which chunks are in: one bit a chunk, chunk 0 in the lowest bit of the first byte."""
 
 from collections.abc import Iterator
+from typing import Self
 
 
 class Bitmap:
@@ -17,6 +18,10 @@ class Bitmap:
         self.total = total
         if self._bits >> total:
             raise ValueError(f"the bitmap has bits at or above its {total} chunks")
+
+    @classmethod
+    def full(cls, total: int) -> Self:
+        return cls(((1 << total) - 1).to_bytes(-(-total // 8), "little"), total)
 
     def __contains__(self, index: int) -> bool:
         return bool(self._bits >> index & 1)

@@ -9,14 +9,14 @@ from uploads.models import FileSession
 
 from .transitions import expire_if_due, refusal
 
-_NO_SUCH_UPLOAD = "You have no upload with this id. Check the address, or begin one by a handshake."
+NO_SUCH_UPLOAD = "You have no upload with this id. Check the address, or begin one by a handshake."
 
 
 def get_session(owner: AbstractBaseUser, session_id: UUID) -> FileSession:
     """The owner's session, in whatever state. Raises SessionNotFound, also for others' (P9)."""
     session = FileSession.objects.owned_by(owner).filter(pk=session_id).first()
     if session is None:
-        raise SessionNotFound(_NO_SUCH_UPLOAD)
+        raise SessionNotFound(NO_SUCH_UPLOAD)
     return expire_if_due(session)
 
 
@@ -33,5 +33,5 @@ def reread(session: FileSession) -> FileSession:
     """The session as it is now. Raises SessionNotFound when it was deleted meanwhile."""
     current = FileSession.objects.filter(pk=session.pk).first()
     if current is None:
-        raise SessionNotFound(_NO_SUCH_UPLOAD)
+        raise SessionNotFound(NO_SUCH_UPLOAD)
     return expire_if_due(current)

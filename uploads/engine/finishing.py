@@ -18,13 +18,16 @@ from django.utils import timezone
 
 from uploads.errors import StorageFull, StorageUnavailable
 from uploads.failpoints import Failpoint, reach
-from uploads.models import FileChunk, FileSession, SessionStatus, StoredFile
+from uploads.models import EventKind, FileChunk, FileSession, SessionStatus, StoredFile
 from uploads.signals import upload_completed
 from uploads.storage import StagedFile, StagingMissing, get_store
 
+from . import usage
 from .bits import write_bitmap
 from .content import remove_content
 from .durability import synced_transaction
+from .events import record_each
+from .reasons import DATA_LOST, OTHER_HASH
 from .transitions import move
 from .verifying import Pass
 
@@ -53,14 +56,19 @@ def finish(session_id: UUID) -> None:
             completed = _finish_locked(session)
         except StagingMissing:
             # Lost, unless another verifier has moved it since we looked: then look again.
-            _fail(session, "The data received is missing on the server.")
+            _fail(session, DATA_LOST)
             continue
         if completed:
             _discard_in_passing(session_id)
-            reach(Failpoint.FINISH_SIGNAL)
-            upload_completed.send_robust(sender=FileSession, session=completed)
+            announce(completed)
             return
     logger.warning("Session %s changed at each of %d looks; left to recovery", session_id, _LOOKS)
+
+
+def announce(completed: FileSession) -> None:
+    """Tell receivers of `upload_completed`, once it is committed; none of them can undo it."""
+    reach(Failpoint.FINISH_SIGNAL)
+    upload_completed.send_robust(sender=FileSession, session=completed)
 
 
 def _assembling(session_id: UUID) -> FileSession | None:
@@ -127,12 +135,7 @@ def _agrees(session: FileSession, computed: str) -> bool:
     """Whether the declared hash, if there is one, is the computed one; else the session fails."""
     if not session.sha256 or compare_digest(session.sha256, computed):
         return True
-    _fail(
-        session,
-        f"The file that arrived has the SHA-256 {computed}, declared was {session.sha256}: every "
-        "chunk arrived as it was sent, so the file changed meanwhile or the declared hash was "
-        "wrong.",
-    )
+    _fail(session, OTHER_HASH, f"SHA-256 {computed} ≠ {session.sha256}")
     return False
 
 
@@ -145,7 +148,9 @@ def _heartbeat(session: FileSession) -> Callable[[], None]:
         if now - last > HEARTBEAT_SECONDS:
             last = now
             reach(Failpoint.FINISH_HEARTBEAT)
-            FileSession.objects.filter(pk=session.pk).update(updated_at=timezone.now())
+            FileSession.objects.filter(pk=session.pk, status=SessionStatus.ASSEMBLING).update(
+                updated_at=timezone.now()
+            )
 
     return beat
 
@@ -166,17 +171,24 @@ def _reopen(session: FileSession, damaged: list[int]) -> None:
             bitmap.discard(index)
         FileChunk.objects.filter(session=locked, index__in=damaged).delete()
         write_bitmap(locked, bitmap)
-        move(session.pk, SessionStatus.ASSEMBLING, SessionStatus.ACTIVE, stored_file=None)
+        move(
+            session.pk,
+            SessionStatus.ASSEMBLING,
+            SessionStatus.ACTIVE,
+            detail=str(len(damaged)),
+            stored_file=None,
+        )
     logger.warning("Session %s: damaged chunks are missing again: %s", session.pk, damaged)
 
 
-def _fail(session: FileSession, error: str) -> None:
+def _fail(session: FileSession, error: str, detail: str = "") -> None:
     """Fail the session if it still is as it was seen, and remove its bytes wherever they are."""
     failed = move(
         session.pk,
         SessionStatus.ASSEMBLING,
         SessionStatus.FAILED,
         only_if={"stored_file": session.stored_file, "sha256": session.sha256},
+        detail=detail,
         error=error,
         stored_file=None,
     )
@@ -271,11 +283,20 @@ def _commit_completion(
         if not moved:
             transaction.set_rollback(True)
             return None
-        # Who has this content in a copy that rotted gets it back.
-        FileSession.objects.filter(
-            stored_file__sha256=sha256, stored_file__state=StoredFile.State.DAMAGED
-        ).update(stored_file=stored)
+        _mend(stored)
+        usage.add(session.owner_id, 1, stored.size)
         return stored
+
+
+def _mend(stored: StoredFile) -> None:
+    """Who has this content in a copy that rotted gets it back."""
+    damaged = FileSession.objects.filter(
+        stored_file__sha256=stored.sha256, stored_file__state=StoredFile.State.DAMAGED
+    )
+    locked = damaged.select_for_update(of=("self",)).order_by("pk")
+    ids = list(locked.values_list("pk", flat=True))
+    record_each(ids, EventKind.MENDED)
+    FileSession.objects.filter(pk__in=ids).update(stored_file=stored)
 
 
 def _discard_in_passing(session_id: UUID) -> None:

@@ -1,9 +1,6 @@
 """What a crash leaves in the store, and in rows of content, that nothing refers to."""
 
-from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from itertools import islice
-from typing import TypeVar
 from uuid import UUID
 
 from django.db.models import Q
@@ -12,16 +9,14 @@ from django.utils import timezone
 from uploads.models import FileSession, SessionStatus, StoredFile
 from uploads.storage import ContentFile, StagingFolder, get_store
 
+from .batches import in_batches
 from .content import remove_content
 from .sweep_report import Sweep
-
-T = TypeVar("T")
 
 #: Sessions whose staging is needed. That of others goes after their end, unless a crash kept it.
 _NEEDS_STAGING = (SessionStatus.ACTIVE, SessionStatus.ASSEMBLING)
 #: What has no row may be about to get one: only what is older than this is called an orphan.
 ORPHAN_AGE = timedelta(hours=1)
-_BATCH = 200
 
 
 def remove_leftovers(result: Sweep) -> None:
@@ -52,15 +47,9 @@ def _store_holds_anything() -> bool:
     return any(True for _ in store.content_files()) or any(True for _ in store.staging_folders())
 
 
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
-
-
 def _remove_orphaned_folders(result: Sweep) -> None:
     store = get_store()
-    for batch in _batches(store.staging_folders()):
+    for batch in in_batches(store.staging_folders()):
         for folder in _orphaned_folders(batch):
             result.orphaned_folders += 1
             result.say(f"orphaned staging {folder.name} ({folder.bytes_on_disk} bytes)")
@@ -99,7 +88,7 @@ def _remove_orphaned_content(result: Sweep) -> None:
     store = get_store()
     limit = timezone.now() - ORPHAN_AGE
     old = (file for file in store.content_files() if file.moved_at < limit)
-    for batch in _batches(old):
+    for batch in in_batches(old):
         for file in _without_row(batch):
             result.orphaned_content += 1
             result.say(f"orphaned content {file.sha256} ({file.bytes_on_disk} bytes)")

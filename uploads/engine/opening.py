@@ -1,16 +1,17 @@
 """The handshake: here is my file; what do you still need?"""
 
 import hashlib
-import logging
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import uuid4
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
+from django.db.models import Case, Value, When
 from django.utils import timezone
 
 from uploads import conf
+from uploads.core.bitmap import Bitmap
 from uploads.core.plan import grown_chunk_size
 from uploads.errors import (
     DigestMismatch,
@@ -20,19 +21,18 @@ from uploads.errors import (
     Unavailable,
 )
 from uploads.failpoints import Failpoint, reach
-from uploads.models import FileSession, SessionStatus, StoredFile
-from uploads.storage import Store, get_store
+from uploads.models import EventKind, FileSession, SessionStatus, StoredFile
 
+from . import usage
 from .access import reread
 from .background import enqueue_finish
-from .durability import acknowledging_transaction, each_chunk_is_synced
-from .finishing import finish
+from .durability import acknowledging_transaction, each_chunk_is_synced, synced_transaction
+from .events import record
+from .finishing import announce, finish
 from .receiving import assemble_if_whole
 from .recovery import recover_if_stuck
-from .room import check_room
-from .transitions import declare, expire_if_due, touch
-
-logger = logging.getLogger("uploads.engine")
+from .room import check_room, prepared_store
+from .transitions import declare, expire_if_due, take_up
 
 _EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 #: Each round another request has opened, ended or renamed what we looked for; two is rare.
@@ -60,6 +60,11 @@ class Offer:
     mime_type: str = ""
     #: From MIN_CHUNK_SIZE to MAX_CHUNK_SIZE, or None for the default.
     chunk_size: int | None = None
+    #: Where the file came from: relative, without a slash at either end, or empty.
+    folder: str = ""
+
+    def is_called(self, session: FileSession) -> bool:
+        return (self.filename, self.folder) == (session.filename, session.folder)
 
 
 def open_session(owner: AbstractBaseUser, offer: Offer) -> tuple[Outcome, FileSession]:
@@ -95,19 +100,26 @@ def _check_size(offer: Offer) -> None:
 def _found(owner: AbstractBaseUser, offer: Offer) -> tuple[Outcome, FileSession] | None:
     complete = _complete_by_hash(owner, offer)
     if complete:
-        return Outcome.FILE_EXISTS, complete
+        same = offer.is_called(complete)
+        return Outcome.FILE_EXISTS, complete if same else _copied(owner, offer)
     session = _open_by_hash(owner, offer) or _open_by_key(owner, offer)
     if session is None:
         return None
     if session.status == SessionStatus.ACTIVE:
-        touch(session)
+        take_up(session)
     return Outcome.RESUMED, recover_if_stuck(session)
 
 
 def _complete_by_hash(owner: AbstractBaseUser, offer: Offer) -> FileSession | None:
-    """Speaks only of the asker's own files: others' are never found (P9)."""
+    """Speaks only of the asker's own files: others' are never found (P9).
+
+    One that is called as the offer is, if there is one; else another of the same content.
+    """
     if not offer.sha256:
         return None
+    called_so = Case(
+        When(filename=offer.filename, folder=offer.folder, then=Value(0)), default=Value(1)
+    )
     return (
         FileSession.objects.owned_by(owner)
         .filter(
@@ -116,7 +128,7 @@ def _complete_by_hash(owner: AbstractBaseUser, offer: Offer) -> FileSession | No
             size=offer.size,
             stored_file__state=StoredFile.State.LIVE,
         )
-        .order_by("-created_at")
+        .order_by(called_so, "-created_at")
         .first()
     )
 
@@ -158,17 +170,48 @@ def _declared(session: FileSession, sha256: str) -> FileSession:
     return declared
 
 
+def _copied(owner: AbstractBaseUser, offer: Offer) -> FileSession:
+    """A session of its own for content that the owner has under another name: nothing is sent.
+
+    So a folder keeps all its paths, even where two of its files are equal.
+    """
+    session = _new_session(owner, offer)
+    session.received_count = session.plan.total
+    session.received = Bitmap.full(session.plan.total).to_bytes()
+    session.status = SessionStatus.COMPLETED
+    reach(Failpoint.SESSION_COPY)
+    with synced_transaction():
+        # Under its lock, so that it is not deleted now: as a verifier takes known content.
+        session.stored_file = (
+            StoredFile.objects.select_for_update()
+            .filter(sha256=offer.sha256, state=StoredFile.State.LIVE)
+            .first()
+        )
+        current = _complete_by_hash(owner, offer)
+        if session.stored_file is None or current is None or offer.is_called(current):
+            raise _LookAgainError
+        session.save(force_insert=True)
+        record(session.pk, EventKind.OPENED)
+        record(session.pk, EventKind.COMPLETED)
+        usage.add(session.owner_id, 1, offer.size)
+    announce(session)
+    return session
+
+
 def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
     check_room(offer.size)
     session = _new_session(owner, offer)
     # Staging first: once the row is there, chunks may come. An orphan of a crash is swept.
-    store = _prepared_store()
+    store = prepared_store()
     try:
         store.create(session.pk, offer.size, synced=each_chunk_is_synced())
         reach(Failpoint.SESSION_INSERT)
         with acknowledging_transaction():
             _take_key(owner, offer)
             session.save(force_insert=True)
+            record(session.pk, EventKind.OPENED)
+            if session.status == SessionStatus.ASSEMBLING:
+                record(session.pk, EventKind.RECEIVED)
             _look_again_if_complete(owner, offer)
     except (IntegrityError, _LookAgainError, StorageFull, StorageUnavailable):
         store.discard(session.pk)
@@ -185,32 +228,12 @@ def _look_again_if_complete(owner: AbstractBaseUser, offer: Offer) -> None:
         raise _LookAgainError
 
 
-def _prepared_store() -> Store:
-    """The store. If its folders are missing though there are uploads, its disk is not mounted:
-    made anew, they would look as if all those uploads were lost.
-    """
-    store = get_store()
-    if store.is_there():
-        return store
-    used = FileSession.objects.exists() or StoredFile.objects.exists()
-    if not used:
-        store.prepare()
-    # Asked again: the very first handshake may have made them meanwhile, before its row.
-    elif not store.is_there():
-        logger.error("The folders of the upload store are not there. Is its disk mounted?")
-        raise StorageUnavailable(
-            "The server's storage folder is not there. Nothing was changed: try again later."
-        )
-    return store
-
-
 def _new_session(owner: AbstractBaseUser, offer: Offer) -> FileSession:
     config = conf.current()
     now = timezone.now()
-    return FileSession(
+    session = FileSession(
         id=uuid4(),
         owner_id=owner.pk,
-        filename=offer.filename,
         size=offer.size,
         chunk_size=grown_chunk_size(offer.size, offer.chunk_size or config.chunk_size),
         sha256=offer.sha256,
@@ -222,6 +245,8 @@ def _new_session(owner: AbstractBaseUser, offer: Offer) -> FileSession:
         updated_at=now,
         expires_at=now + config.session_lifetime,
     )
+    session.set_name(offer.filename, offer.folder)
+    return session
 
 
 def _take_key(owner: AbstractBaseUser, offer: Offer) -> None:

@@ -7,7 +7,6 @@ chunk's own range lasts for the milliseconds of one write and one transaction.
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from hmac import compare_digest
 
 from uploads.core.bodies import ByteSource, pieces
@@ -22,7 +21,7 @@ from uploads.errors import (
     UploadError,
 )
 from uploads.failpoints import Failpoint, reach
-from uploads.models import FileChunk, FileSession, SessionStatus
+from uploads.models import OPEN_STATUSES, FileChunk, FileSession, SessionStatus
 from uploads.storage import StagingMissing, get_store
 
 from .access import reread
@@ -31,12 +30,10 @@ from .bits import write_bitmap
 from .buffers import Body, open_body
 from .database import let_go_of_databases
 from .durability import acknowledging_transaction, each_chunk_is_synced
+from .reasons import DATA_LOST
 from .room import check_room
-from .transitions import move, refusal, touch
+from .transitions import QUIET, move, refusal, touch
 
-#: A session without news for this long says so when a body begins, not only when it is stored.
-#: Sweeps that come with fewer hours than this are none that an operator would schedule.
-QUIET = timedelta(minutes=1)
 TAKES_CHUNKS = {SessionStatus.ACTIVE, SessionStatus.ASSEMBLING, SessionStatus.COMPLETED}
 
 
@@ -146,7 +143,8 @@ class IncomingChunk:
         if settled:
             return settled
         session = reread(self._session)
-        if session.status not in TAKES_CHUNKS:
+        if session.status not in OPEN_STATUSES:
+            # A completed one that was made of known content has no chunks to compare with.
             raise refusal(session)
         # It was in when the body began and isn't now: the verifier found it damaged (P4).
         raise Unavailable(
@@ -273,9 +271,8 @@ def _missing_staging(session: FileSession) -> UploadError:
     current = reread(session)
     if current.status != SessionStatus.ACTIVE:
         return refusal(current)
-    lost = "The data received so far is missing on the server."
-    move(session.pk, SessionStatus.ACTIVE, SessionStatus.FAILED, error=lost)
-    return SessionFailed(f"{lost} Begin a new upload by a handshake.")
+    move(session.pk, SessionStatus.ACTIVE, SessionStatus.FAILED, error=DATA_LOST)
+    return SessionFailed(f"{DATA_LOST} Begin a new upload by a handshake.")
 
 
 def _wrong_length(index: int, expected: int, actual: int) -> LengthMismatch:

@@ -1,4 +1,7 @@
-"""Taking up what a dead verifier left: sessions in assembling that nobody works on (P7)."""
+"""Taking up what a dead verifier left: sessions in assembling that nobody works on (P7).
+
+The same thread, at each look, deletes for good what has been in the trash for long enough.
+"""
 
 import logging
 import threading
@@ -14,13 +17,14 @@ from uploads.storage import get_store
 
 from .background import enqueue_finish
 from .finishing import STUCK_AFTER
+from .trash import purge_trash
 
 logger = logging.getLogger("uploads.engine")
 
 LEASE = "recovery"
 #: How often a server process asks whether the lease is free, in seconds.
 LEASE_SECONDS = 2
-#: How often the one that has it looks for stuck sessions, in seconds.
+#: How often the one that has it looks for stuck sessions and old trash, in seconds.
 LOOK_SECONDS = 20
 
 
@@ -84,6 +88,7 @@ def _take_over() -> bool:
 
 def _look() -> bool:
     recover_stuck()
+    purge_trash()
     return True
 
 

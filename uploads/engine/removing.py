@@ -3,12 +3,14 @@
 import logging
 
 from django.db import transaction
+from django.db.models import Q
 
 from uploads.errors import StorageFull, StorageUnavailable
 from uploads.failpoints import Failpoint, reach
 from uploads.models import FileSession, SessionStatus, StoredFile
 from uploads.storage import get_store
 
+from . import usage
 from .access import reread
 from .content import mark_if_unreferenced, remove_content
 from .transitions import move, refusal
@@ -33,23 +35,33 @@ def remove(session: FileSession) -> None:
     delete(session)
 
 
-def delete(session: FileSession) -> int:
+def delete(session: FileSession, *, only_if: Q | None = None) -> int | None:
     """Delete a session that has ended, and its content if nothing else refers to it.
 
-    Returns the bytes of content that this freed.
+    Returns the bytes of content that this freed; None if it is gone, or `only_if` does not hold.
     """
     reach(Failpoint.SESSION_DELETE)
-    unreferenced: StoredFile | None = None
     with transaction.atomic():
         # Read again: its content may have been mended meanwhile, and be another copy now.
-        locked = FileSession.objects.select_for_update().filter(pk=session.pk).first()
-        if locked:
-            locked.chunks.all().delete()
-            FileSession.objects.filter(pk=locked.pk).delete()
-        if locked and locked.stored_file_id:
-            unreferenced = mark_if_unreferenced(locked.stored_file_id)
+        locked = (
+            FileSession.objects.select_for_update().filter(only_if or Q(), pk=session.pk).first()
+        )
+        if locked is None:
+            return None
+        unreferenced = _delete_locked(locked)
     _discard(session)
     return _removed(unreferenced) if unreferenced else 0
+
+
+def _delete_locked(session: FileSession) -> StoredFile | None:
+    """The content that is to be removed after the commit."""
+    session.chunks.all().delete()
+    session.events.all().delete()
+    FileSession.objects.filter(pk=session.pk).delete()
+    unreferenced = session.stored_file_id and mark_if_unreferenced(session.stored_file_id)
+    if session.status == SessionStatus.COMPLETED and session.trashed_at is None:
+        usage.add(session.owner_id, -1, -(session.size or 0))
+    return unreferenced or None
 
 
 def _discard(session: FileSession) -> None:

@@ -15,20 +15,23 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 from typing import BinaryIO
+from uuid import UUID
 
 from django.db import IntegrityError
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from uploads.core.plan import MIB
 from uploads.failpoints import Failpoint, reach
-from uploads.models import FileSession, SessionStatus, StoredFile
+from uploads.models import EventKind, FileSession, SessionStatus, StoredFile
 from uploads.storage import StagingMissing, forget_cached, get_store
 
 from .durability import synced_transaction
+from .events import record_each
 
 #: What owners are told of a completed session whose content is damaged.
-DAMAGED_ERROR = (
+DAMAGED_ERROR = gettext_noop(
     "The stored file was damaged on the server's disk and is not served. Choose the file again to "
     "mend it."
 )
@@ -240,7 +243,17 @@ def mark_damaged(stored: StoredFile) -> bool:
     """
     reach(Failpoint.CONTENT_DAMAGED)
     with synced_transaction():
-        return bool(live_content().filter(pk=stored.pk).update(state=StoredFile.State.DAMAGED))
+        owning = _lock_sessions(stored)
+        marked = live_content().filter(pk=stored.pk).update(state=StoredFile.State.DAMAGED)
+        if marked:
+            record_each(owning, EventKind.DAMAGED)
+    return bool(marked)
+
+
+def _lock_sessions(stored: StoredFile) -> list[UUID]:
+    """Those that completed with this content. Before its own row: so does who deletes one."""
+    completed = stored.sessions.filter(status=SessionStatus.COMPLETED)
+    return list(completed.select_for_update().order_by("pk").values_list("pk", flat=True))
 
 
 def _mark_restored(stored: StoredFile) -> bool:
@@ -250,7 +263,11 @@ def _mark_restored(stored: StoredFile) -> bool:
     try:
         with synced_transaction():
             live = {"state": StoredFile.State.LIVE, "verified_at": timezone.now()}
-            return bool(damaged.update(**live))
+            owning = _lock_sessions(stored)
+            restored = damaged.update(**live)
+            if restored:
+                record_each(owning, EventKind.MENDED)
     except IntegrityError:
         # The same content has come in again, and that copy is the live one.
         return False
+    return bool(restored)

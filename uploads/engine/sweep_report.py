@@ -18,6 +18,8 @@ class Sweep:
     expired: int = 0
     #: Sessions that are gone for good, by the status they had.
     purged: Counter[str] = field(default_factory=Counter)
+    #: Completed sessions that their owners had deleted, a moment ago.
+    trash: int = 0
     #: Left alone because something is arriving.
     spared: int = 0
     #: Staging that no session needs.
@@ -28,6 +30,8 @@ class Sweep:
     abandoned_content: int = 0
     #: Sessions whose verifier had died, verified now.
     recovered: int = 0
+    #: Users of whom the kept sums were not those of their files.
+    recounted: int = 0
     bytes_freed: int = 0
     #: What the disk refused; the next sweep tries it again.
     refused: int = 0

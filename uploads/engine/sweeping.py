@@ -7,7 +7,7 @@ needs, which the next sweep takes. A session that is receiving or assembling is 
 age.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -15,9 +15,12 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from uploads.failpoints import Failpoint, reach
-from uploads.models import FileChunk, FileSession, SessionStatus
+from uploads.models import EventKind, FileChunk, FileSession, SessionEvent, SessionStatus
 from uploads.storage import get_store
 
+from . import trash, usage
+from .batches import rows_in_batches
+from .events import record_each
 from .finishing import STUCK_AFTER, finish
 from .leftovers import remove_leftovers
 from .removing import delete
@@ -25,7 +28,6 @@ from .sweep_report import Sweep
 
 #: Ended without content: kept only to be seen.
 ENDED = (SessionStatus.EXPIRED, SessionStatus.FAILED, SessionStatus.CANCELLED)
-_BATCH = 200
 
 
 def sweep(
@@ -38,7 +40,8 @@ def sweep(
     """Expire and purge sessions without news for `hours`, and remove what was left behind.
 
     Completed sessions older than `completed_hours` go too, if it is given, with their content
-    unless others refer to it. Safe while uploads run, and beside another sweep.
+    unless others refer to it; and those that their owners have trashed. Safe while uploads run, and
+    beside another sweep.
     """
     result = Sweep(dry_run, say)
     now = timezone.now()
@@ -46,25 +49,18 @@ def sweep(
     _purge_ended(result, now - timedelta(hours=hours))
     if completed_hours is not None:
         _purge_completed(result, now - timedelta(hours=completed_hours))
+    _purge_trash(result, now)
     remove_leftovers(result)
+    _mend_usage(result)
     # Last, since it may need the room that the others made.
     _recover_stuck(result)
     return result
 
 
-def _batches(sessions: QuerySet[FileSession]) -> Iterator[list[FileSession]]:
-    """All of them in order of their ids, however many there are and whatever becomes of each."""
-    ordered = sessions.order_by("pk")
-    batch = list(ordered[:_BATCH])
-    while batch:
-        yield batch
-        batch = list(ordered.filter(pk__gt=batch[-1].pk)[:_BATCH])
-
-
 def _expire(result: Sweep, now: datetime, before: datetime) -> None:
     quiet = Q(updated_at__lt=before) | Q(expires_at__lte=now)
     due = FileSession.objects.filter(quiet, status=SessionStatus.ACTIVE)
-    for batch in _batches(due):
+    for batch in rows_in_batches(due):
         idle = [session for session in batch if _is_idle(result, session)]
         expired = idle if result.dry_run else _mark_expired(idle, due)
         result.expired += len(expired)
@@ -83,15 +79,17 @@ def _mark_expired(sessions: list[FileSession], due: QuerySet[FileSession]) -> li
             .order_by("pk")
         )
         expired = list(locked)
-        FileSession.objects.filter(pk__in=[session.pk for session in expired]).update(
+        ids = [session.pk for session in expired]
+        FileSession.objects.filter(pk__in=ids).update(
             status=SessionStatus.EXPIRED, updated_at=timezone.now()
         )
+        record_each(ids, EventKind.EXPIRED)
     return expired
 
 
 def _purge_ended(result: Sweep, before: datetime) -> None:
     old = FileSession.objects.filter(status__in=ENDED, updated_at__lt=before)
-    for batch in _batches(old):
+    for batch in rows_in_batches(old):
         purged = batch if result.dry_run else _delete_rows(batch)
         for session in purged:
             result.purged[session.status] += 1
@@ -110,19 +108,37 @@ def _delete_rows(sessions: list[FileSession]) -> list[FileSession]:
         purged = list(locked)
         ids = [session.pk for session in purged]
         FileChunk.objects.filter(session__in=ids).delete()
+        SessionEvent.objects.filter(session__in=ids).delete()
         FileSession.objects.filter(pk__in=ids).delete()
     return purged
 
 
 def _purge_completed(result: Sweep, before: datetime) -> None:
     old = FileSession.objects.filter(status=SessionStatus.COMPLETED, updated_at__lt=before)
-    for batch in _batches(old):
+    for batch in rows_in_batches(old):
         for session in batch:
             result.purged[session.status] += 1
             result.say(f"purge completed {session.pk} {session.filename!r}")
             if not result.dry_run:
                 with result.item(f"content of {session.pk}"):
-                    result.bytes_freed += delete(session)
+                    result.bytes_freed += delete(session) or 0
+
+
+def _purge_trash(result: Sweep, now: datetime) -> None:
+    for batch in rows_in_batches(trash.purgeable(now)):
+        for session in batch:
+            freed = 0 if result.dry_run else trash.purge(session, now)
+            if freed is not None:
+                result.trash += 1
+                result.bytes_freed += freed
+                result.say(f"purge trashed {session.pk} {session.filename!r}")
+
+
+def _mend_usage(result: Sweep) -> None:
+    for owner_id in usage.drifted():
+        if result.dry_run or usage.recount(owner_id):
+            result.recounted += 1
+            result.say(f"recount the files of user {owner_id}")
 
 
 def _is_idle(result: Sweep, session: FileSession) -> bool:

@@ -1,18 +1,27 @@
 """The states a session moves through, and the only place that moves it.
 
-A move is one conditional UPDATE: it happens for exactly one of several racing callers, who learns
-of it by the row count.
+A move is one conditional UPDATE, and the event that tells of it: it happens for exactly one of
+several racing callers, who learns of it by the row count.
 """
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.utils import timezone
 
 from uploads import conf
 from uploads.errors import SessionCancelled, SessionExpired, SessionFailed, UploadError, WrongState
 from uploads.failpoints import Failpoint, reach
-from uploads.models import FileSession, SessionStatus
+from uploads.models import EventKind, FileSession, SessionStatus
+
+from .events import record
+
+#: A session without news for this long says so when a body begins, not only when it is stored; and
+#: a handshake that finds it then continues it. Sweeps that come with fewer hours than this are none
+#: that an operator would schedule.
+QUIET = timedelta(minutes=1)
 
 ALLOWED: dict[SessionStatus, frozenset[SessionStatus]] = {
     SessionStatus.ACTIVE: frozenset(
@@ -37,6 +46,15 @@ ALLOWED: dict[SessionStatus, frozenset[SessionStatus]] = {
     SessionStatus.CANCELLED: frozenset(),
     SessionStatus.EXPIRED: frozenset(),
 }
+#: What a move to each is called when its story is told.
+_EVENTS = {
+    SessionStatus.ACTIVE: EventKind.REOPENED,
+    SessionStatus.ASSEMBLING: EventKind.RECEIVED,
+    SessionStatus.COMPLETED: EventKind.COMPLETED,
+    SessionStatus.FAILED: EventKind.FAILED,
+    SessionStatus.CANCELLED: EventKind.CANCELLED,
+    SessionStatus.EXPIRED: EventKind.EXPIRED,
+}
 
 
 def move(
@@ -45,21 +63,24 @@ def move(
     target: SessionStatus,
     *,
     only_if: dict[str, Any] | None = None,
+    detail: str = "",
     **changes: Any,
 ) -> bool:
     """Move the session if it is still in `source` (and `only_if` holds); whether it moved.
 
-    `changes` are further columns set by the same UPDATE.
+    `changes` are further columns set by the same UPDATE, `detail` belongs to its event.
     """
     if target not in ALLOWED[source]:
         raise ValueError(f"a session never goes from {source} to {target}")
     now = timezone.now()
     reach(Failpoint.SESSION_MOVE)
-    return bool(
-        FileSession.objects.filter(pk=session_id, status=source, **(only_if or {})).update(
+    with transaction.atomic():
+        moved = FileSession.objects.filter(pk=session_id, status=source, **(only_if or {})).update(
             **{"status": target, "updated_at": now, **changes}
         )
-    )
+        if moved:
+            record(session_id, _EVENTS[target], detail)
+    return bool(moved)
 
 
 def expire_if_due(session: FileSession) -> FileSession:
@@ -87,15 +108,27 @@ def declare(session_id: UUID, sha256: str) -> bool:
     return bool(FileSession.objects.filter(pk=session_id, sha256="").open().update(sha256=sha256))
 
 
-def touch(session: FileSession) -> None:
-    """Somebody is at work on this session: it lives on from now."""
+def touch(session: FileSession) -> bool:
+    """Somebody is at work on this session: it lives on from now, unless it has moved meanwhile."""
     now = timezone.now()
     session.updated_at = now
     session.expires_at = now + conf.current().session_lifetime
     reach(Failpoint.SESSION_TOUCH)
-    FileSession.objects.filter(pk=session.pk, status=session.status).update(
-        updated_at=session.updated_at, expires_at=session.expires_at
+    return bool(
+        FileSession.objects.filter(pk=session.pk, status=session.status).update(
+            updated_at=session.updated_at, expires_at=session.expires_at
+        )
     )
+
+
+def take_up(session: FileSession) -> None:
+    """`touch` for a handshake, which is told of where the session had been quiet."""
+    if not session.is_quiet_for(QUIET):
+        touch(session)
+        return
+    with transaction.atomic():
+        if touch(session):
+            record(session.pk, EventKind.CONTINUED)
 
 
 def refusal(session: FileSession) -> UploadError:
@@ -113,6 +146,10 @@ def refusal(session: FileSession) -> UploadError:
         case SessionStatus.FAILED:
             return SessionFailed(
                 f"This upload has failed: {session.error} Begin a new one by a handshake."
+            )
+        case SessionStatus.COMPLETED:
+            return WrongState(
+                "This upload is complete already: there is nothing to send.", state=session.status
             )
     return WrongState(
         f"This upload is {session.status}; only an active one can be changed this way.",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from uploads.core.digests import parse_sha256_hex
-from uploads.core.filenames import clean_filename
+from uploads.core.filenames import clean_filename, clean_folder
 from uploads.core.plan import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE
 from uploads.errors import InvalidFilename, InvalidRequest
 
@@ -29,6 +29,22 @@ def filename(data: dict[str, Any]) -> str:
         raise InvalidFilename(
             f"This file name cannot be used: {reason}. Rename the file and send it again.",
             field="filename",
+        ) from reason
+
+
+def folder(data: dict[str, Any]) -> str:
+    """Empty when it is absent or null."""
+    value = data.get("folder")
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidRequest("`folder` must be a string.", field="folder")
+    try:
+        return clean_folder(value)
+    except ValueError as reason:
+        raise InvalidFilename(
+            f"This folder cannot be used: {reason}. Rename it and send the file again.",
+            field="folder",
         ) from reason
 
 

@@ -39,6 +39,7 @@ def handshake(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
     offer = opening.Offer(
         filename=fields.filename(data),
         size=fields.size(data),
+        folder=fields.folder(data),
         sha256=fields.sha256(data),
         resume_key=fields.resume_key(data),
         mime_type=fields.mime_type(data),
@@ -128,6 +129,7 @@ def _summary(session: FileSession) -> dict[str, Any]:
         "id": str(session.pk),
         "state": session.status,
         "filename": session.filename,
+        "folder": session.folder,
         "size": session.size,
         "chunk_size": session.chunk_size,
         "total_chunks": session.plan.total,

@@ -15,8 +15,9 @@ MOST_HOURS = 876_000
 class Command(BaseCommand):
     help = (
         "Expire uploads that had no news for some hours, with their data; purge what has expired, "
-        "failed or was cancelled as long ago; and remove whatever a crash left behind. Safe while "
-        "uploads run."
+        "failed or was cancelled as long ago; delete for good what owners have deleted; remove "
+        "whatever a crash left behind; and count again what each user stores. Safe while uploads "
+        "run."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -68,11 +69,13 @@ def _table(result: Sweep) -> list[str]:
         ("sessions expired", result.expired),
         ("sessions purged", result.purged.total()),
         *((f"  {status}", count) for status, count in sorted(result.purged.items())),
+        ("deleted by their owners", result.trash),
         ("sessions spared (still receiving)", result.spared),
         ("stuck verifications ended", result.recovered),
         ("orphaned staging folders", result.orphaned_folders),
         ("orphaned content files", result.orphaned_content),
         ("abandoned content", result.abandoned_content),
+        ("sums of users corrected", result.recounted),
         ("refused by the disk", result.refused),
         ("bytes freed", result.bytes_freed),
     ]

@@ -1,0 +1,12 @@
+"""Why an upload failed, for people: constant sentences, which the pages translate.
+
+What belongs to one case only (two digests, a number) is the detail of its event.
+"""
+
+from django.utils.translation import gettext_noop
+
+DATA_LOST = gettext_noop("The data received so far is missing on the server.")
+OTHER_HASH = gettext_noop(
+    "The file that arrived does not have the declared SHA-256. Every chunk arrived as it was sent, "
+    "so the file changed meanwhile, or what was declared was wrong."
+)
