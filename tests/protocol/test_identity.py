@@ -74,6 +74,18 @@ def test_expired_revoked_and_inactive_tokens_are_nobody_s(alice: User) -> None:
 #: Every URL: name -> (method, owner, other user, anonymous). 302 is the way to the sign-in page.
 ACCESS = {
     "dashboard": ("GET", 200, 200, 302),
+    "details": ("GET", 200, 404, 302),
+    # Without a name, which its owner is told.
+    "rename": ("POST", 422, 404, 302),
+    "remove": ("POST", 303, 404, 302),
+    # These name nothing, so they change nothing.
+    "remove-chosen": ("POST", 303, 303, 302),
+    "restore": ("POST", 303, 303, 302),
+    # Without a body.
+    "send": ("POST", 411, 411, 401),
+    "tokens": ("GET", 200, 200, 302),
+    "revoke-token": ("POST", 404, 404, 302),
+    "texts": ("GET", 200, 200, 200),
     "sessions": ("GET", 200, 200, 401),
     "handshake": ("GET", 200, 200, 401),
     "session": ("GET", 200, 404, 401),
@@ -89,6 +101,15 @@ def _path(name: str | None, session: dict[str, Any]) -> str:
     own: str = session["urls"]["self"]
     paths: dict[str | None, str] = {
         "dashboard": "/",
+        "details": f"/uploads/{session['id']}/",
+        "rename": f"/uploads/{session['id']}/rename",
+        "remove": f"/uploads/{session['id']}/remove",
+        "remove-chosen": "/uploads/remove",
+        "restore": "/uploads/restore",
+        "send": "/uploads/send",
+        "tokens": "/tokens/",
+        "revoke-token": "/tokens/1/revoke",
+        "texts": "/texts.js",
         "sessions": "/api/v1/uploads",
         "handshake": URL,
         "session": own,

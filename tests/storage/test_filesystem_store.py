@@ -320,3 +320,41 @@ def test_p7_folders_that_a_crash_left_empty_go_and_no_others(
     assert {path.name for path in (upload_root / "content").iterdir()} == {"a" * 64, "lost+found"}
     with store.read("a" * 64, session_id) as file:
         assert file.read() == DATA
+
+
+def test_scratch_can_be_had_before_there_is_a_store(upload_root: Path) -> None:
+    """The first file of all may come in a form, before any handshake."""
+    store = FilesystemStore(upload_root / "deeper")
+    with store.scratch() as scratch:
+        scratch.write(DATA)
+        assert scratch.read_at(0, len(DATA)) == DATA
+    assert not store.is_there()
+
+
+def test_scratch_has_no_name_that_a_killed_process_could_leave_behind(
+    store: FilesystemStore, upload_root: Path
+) -> None:
+    with store.scratch() as scratch:
+        scratch.write(DATA)
+        assert [path for path in upload_root.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(("code", "error"), REFUSALS)
+@pytest.mark.parametrize("call", ["open", "write", "pread"])
+def test_a_refused_scratch_is_translated_and_keeps_no_descriptor(
+    store: FilesystemStore, call: str, code: int, error: type[UploadError]
+) -> None:
+    def use() -> None:
+        with store.scratch() as scratch:
+            scratch.write(b"x")
+            scratch.read_at(0, 1)
+
+    before = os.listdir("/proc/self/fd")
+    with failing(call, code), pytest.raises(error):
+        use()
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_an_error_of_the_network_is_none_of_the_disk(store: FilesystemStore) -> None:
+    with pytest.raises(ConnectionResetError), store.scratch():
+        raise ConnectionResetError

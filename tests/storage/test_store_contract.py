@@ -271,3 +271,19 @@ def test_a_synced_staged_file_is_like_any_other(store: Store) -> None:
     store.create(session_id, 10, synced=True)
     with store.open(session_id) as data:
         assert data.size == 10
+
+
+def test_scratch_gives_back_what_was_written_in_pieces(store: Store) -> None:
+    with store.scratch() as scratch:
+        scratch.write(DATA[:300])
+        scratch.write(memoryview(DATA)[300:])
+        assert scratch.read_at(0, len(DATA) + 10) == DATA
+        assert scratch.read_at(299, 2) == DATA[299:301]
+        assert scratch.read_at(len(DATA), 10) == b""
+
+
+def test_scratches_at_the_same_moment_are_apart(store: Store) -> None:
+    with store.scratch() as one, store.scratch() as other:
+        one.write(b"one")
+        other.write(b"other")
+        assert (one.read_at(0, 10), other.read_at(0, 10)) == (b"one", b"other")

@@ -2,9 +2,10 @@
 
 import copy
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.csrf import CsrfViewMiddleware, get_token
 
 from uploads.engine import tokens
 from uploads.errors import CsrfFailed, NotAuthenticated
@@ -24,8 +25,28 @@ def authenticate(request: HttpRequest) -> AbstractBaseUser:
     if not request.user.is_authenticated:
         raise NotAuthenticated(f"This address needs you to be signed in. {_HOW_TO}")
     if request.method not in _SAFE_METHODS:
-        _check_csrf(request)
+        _check_csrf(request, request.META.get(settings.CSRF_HEADER_NAME))
     return request.user
+
+
+def authenticate_form(request: HttpRequest) -> AbstractBaseUser:
+    """As `authenticate`, for a form, whose CSRF token is in the body: `check_form_token` is due.
+
+    What needs no body is checked at once: the cookie, and that the form is from this site.
+    """
+    if request.headers.get("Authorization") or not request.user.is_authenticated:
+        return authenticate(request)
+    _check_csrf(request, get_token(request))
+    return request.user
+
+
+def check_form_token(request: HttpRequest, token: str) -> None:
+    """Check the form's field `csrfmiddlewaretoken`, or without one the header. Raises CsrfFailed.
+
+    A script's personal token is all that it needs.
+    """
+    if not request.headers.get("Authorization"):
+        _check_csrf(request, token or request.META.get(settings.CSRF_HEADER_NAME))
 
 
 def _by_token(header: str) -> AbstractBaseUser:
@@ -36,8 +57,8 @@ def _by_token(header: str) -> AbstractBaseUser:
     return owner
 
 
-def _check_csrf(request: HttpRequest) -> None:
-    """Django's own check, but by header only.
+def _check_csrf(request: HttpRequest, token: str | None) -> None:
+    """Django's own check, with `token` as the one of the header.
 
     For a POST it would look for a form field first, and so spool the whole body before the view
     runs; of a PUT it reads only headers.
@@ -46,11 +67,13 @@ def _check_csrf(request: HttpRequest) -> None:
     bodiless.method = "PUT"
     middleware = CsrfViewMiddleware(lambda _: HttpResponse())
     middleware.process_request(bodiless)
+    if token is not None:
+        bodiless.META = {**request.META, settings.CSRF_HEADER_NAME: token}
     if middleware.process_view(bodiless, _unexempted, (), {}) is not None:
         raise CsrfFailed(
             "The request came with a session cookie but without its CSRF token in the X-CSRFToken "
-            "header, or from an origin that this site does not trust. Scripts use a personal token "
-            "instead."
+            "header (of a form of files, in the field csrfmiddlewaretoken), or from an origin that "
+            "this site does not trust. Scripts use a personal token instead."
         )
 
 

@@ -14,7 +14,14 @@ from uploads import conf
 from uploads.core.bodies import drain
 from uploads.core.plan import MIB
 from uploads.engine.database import let_go_of_databases
-from uploads.errors import InvalidRequest, LengthRequired, TooLarge, Unavailable, UnsupportedMedia
+from uploads.errors import (
+    InvalidRequest,
+    LengthMismatch,
+    LengthRequired,
+    TooLarge,
+    Unavailable,
+    UnsupportedMedia,
+)
 
 #: A handshake is a few hundred bytes; nothing that fits here can hurt.
 MAX_JSON_BYTES = 64 * 1024
@@ -65,6 +72,31 @@ def content_length(request: HttpRequest) -> int:
     if not (declared.isascii() and declared.isdigit() and len(declared) <= 18):
         raise InvalidRequest("Content-Length must be a number of bytes.")
     return int(declared)
+
+
+class WholeForm:
+    """A form of `length` bytes as a parser reads it.
+
+    A cut connection reads as a plain end, which to a parser is the end of whatever it is reading.
+    Here it raises LengthMismatch.
+    """
+
+    def __init__(self, request: HttpRequest, length: int) -> None:
+        self._request = request
+        self._length = length
+        self._count = 0
+
+    def read(self, size: int, /) -> bytes:
+        piece = self._request.read(size)
+        self._count += len(piece)
+        if size and not piece and self._count < self._length:
+            raise LengthMismatch(
+                f"The form ended after {self._count} of {self._length} bytes. Nothing was changed: "
+                "send it again, whole.",
+                expected=self._length,
+                actual=self._count,
+            )
+        return piece
 
 
 def drain_unread(request: HttpRequest) -> None:

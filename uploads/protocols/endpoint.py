@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from uploads.errors import InvalidRequest, MethodNotAllowed, UploadError
 
-from .auth import authenticate
+from . import auth
 from .bodies import drain_unread
 from .database import DATABASE_ERRORS, database_refusal
 from .problems import problem
@@ -22,15 +22,27 @@ from .problems import problem
 logger = logging.getLogger("uploads.protocols")
 
 P = ParamSpec("P")
+Authenticate = Callable[[HttpRequest], AbstractBaseUser]
+Refuse = Callable[[HttpRequest, UploadError], HttpResponse]
 View = Callable[Concatenate[HttpRequest, AbstractBaseUser, P], HttpResponseBase]
 
 
-def endpoint(*methods: str) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
-    """A view of `(request, user, ...)` that raises UploadError to refuse.
+def _problem(_: HttpRequest, error: UploadError) -> HttpResponse:
+    return problem(error)
+
+
+def endpoint(
+    *methods: str, authenticate: Authenticate = auth.authenticate, refuse: Refuse = _problem
+) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
+    """A view of `(request, user, ...)` that raises UploadError to refuse; `refuse` answers it.
 
     Exempt from Django's CSRF middleware, which would read bodies; `authenticate` checks instead.
     Never inside ATOMIC_REQUESTS: a transaction must not wait for a body (P5).
     """
+
+    def refused(request: HttpRequest, error: UploadError) -> HttpResponse:
+        drain_unread(request)
+        return refuse(request, error)
 
     def decorate(view: View[P]) -> Callable[..., HttpResponseBase]:
         @csrf_exempt
@@ -43,14 +55,14 @@ def endpoint(*methods: str) -> Callable[[View[P]], Callable[..., HttpResponseBas
                 _check_method(request, methods)
                 response = view(request, authenticate(request), *args, **kwargs)
             except UploadError as error:
-                return _refused(request, error)
+                return refused(request, error)
             except UnreadablePostError:
-                return _refused(request, InvalidRequest("The connection ended inside the body."))
+                return refused(request, InvalidRequest("The connection ended inside the body."))
             except SuspiciousOperation as error:
-                return _refused(request, InvalidRequest(f"The request is refused: {error}"))
+                return refused(request, InvalidRequest(f"The request is refused: {error}"))
             except DATABASE_ERRORS as error:
                 logger.warning("%s %s: database: %s", request.method, request.path, error)
-                return _refused(request, database_refusal(error))
+                return refused(request, database_refusal(error))
             response["Cache-Control"] = "no-store"
             return response
 
@@ -65,8 +77,3 @@ def _check_method(request: HttpRequest, methods: tuple[str, ...]) -> None:
             f"{request.method} is not understood here; use {' or '.join(methods)}.",
             allowed=list(methods),
         )
-
-
-def _refused(request: HttpRequest, error: UploadError) -> HttpResponse:
-    drain_unread(request)
-    return problem(error)

@@ -1,17 +1,17 @@
-"""A chunk as the file field of a form, streamed into the engine as it is parsed."""
+"""Forms with files, streamed on as they are parsed; and a chunk as the file field of one."""
 
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 
 from uploads.core.bodies import READ_SIZE
 from uploads.core.digests import Digest, parse_sha256_hex
 from uploads.engine.receiving import IncomingChunk, Receipt, incoming_chunk
-from uploads.errors import InvalidRequest, LengthMismatch, TooLarge
+from uploads.errors import InvalidRequest, TooLarge
 from uploads.models import FileSession
 
-from .bodies import content_length
+from .bodies import WholeForm, content_length
 
 FILE_FIELD = "chunk"
 #: Room for boundaries, part headers and the other fields around the chunk.
@@ -40,17 +40,26 @@ class _IntoEngine(FileUploadHandler):
         pass
 
 
-class _Counted:
-    """The body as the parser reads it (only `read` is used); a cut one reads as a plain end."""
+class _Parser(MultiPartParser):
+    """Django's own, but with names as they were sent: where one counts, it is checked."""
 
-    def __init__(self, request: HttpRequest) -> None:
-        self._request = request
-        self.count = 0
+    def sanitize_file_name(self, file_name: str) -> str:
+        return file_name
 
-    def read(self, size: int) -> bytes:
-        piece = self._request.read(size)
-        self.count += len(piece)
-        return piece
+
+def read_form(request: HttpRequest, handler: FileUploadHandler) -> QueryDict:
+    """Send the files of the form in the body through `handler`; its other fields.
+
+    Not through request.POST: nothing is kept, all is counted. Raises LengthMismatch for a body
+    that was cut short, LengthRequired, or InvalidRequest for one that is no form.
+    """
+    body = WholeForm(request, content_length(request))
+    try:
+        parser = _Parser(request.META, body, [handler], "utf-8")  # type: ignore[arg-type]
+        fields, _ = parser.parse()
+    except (MultiPartParserError, SuspiciousOperation) as error:
+        raise InvalidRequest("The multipart form could not be read.") from error
+    return fields
 
 
 def receive(request: HttpRequest, session: FileSession, index: int) -> Receipt:
@@ -65,30 +74,10 @@ def receive(request: HttpRequest, session: FileSession, index: int) -> Receipt:
     # The digest may come after the file, so it is computed in any case.
     with incoming_chunk(session, index, {"sha-256"}) as chunk:
         handler = _IntoEngine(chunk)
-        body = _Counted(request)
-        text = _parse(request, body, handler)
-        if body.count < length:
-            # A field after the file may be lost, and with it the digest to check.
-            raise LengthMismatch(
-                f"The form ended after {body.count} of {length} bytes. Nothing was changed: send "
-                "it again, whole.",
-                expected=length,
-                actual=body.count,
-            )
+        fields = read_form(request, handler)
         if not handler.files:
             raise InvalidRequest(f"The form has no file field `{FILE_FIELD}`.")
-        return chunk.commit(_digests(text))
-
-
-def _parse(request: HttpRequest, body: _Counted, handler: FileUploadHandler) -> str:
-    """Send the file through `handler`; the field `sha256`, or an empty string."""
-    try:
-        # Django's own parser, but not through request.POST: nothing is kept, all is counted.
-        parser = MultiPartParser(request.META, body, [handler], "utf-8")  # type: ignore[arg-type]
-        fields, _ = parser.parse()
-    except (MultiPartParserError, SuspiciousOperation) as error:
-        raise InvalidRequest("The multipart form could not be read.") from error
-    return str(fields.get("sha256", ""))
+        return chunk.commit(_digests(str(fields.get("sha256", ""))))
 
 
 def _digests(sha256: str) -> list[Digest]:

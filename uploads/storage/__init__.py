@@ -5,13 +5,14 @@ from pathlib import Path
 
 from uploads import conf
 
-from .base import ContentFile, Incoming, StagedFile, StagingFolder, StagingMissing, Store
+from .base import ContentFile, Incoming, Scratch, StagedFile, StagingFolder, StagingMissing, Store
 from .filesystem import FilesystemStore
 from .page_cache import forget_cached
 
 __all__ = [
     "ContentFile",
     "Incoming",
+    "Scratch",
     "StagedFile",
     "StagingFolder",
     "StagingMissing",

@@ -33,6 +33,16 @@ class Incoming(Protocol):
         """Say that the body is still arriving."""
 
 
+class Scratch(Protocol):
+    """Bytes without a name, kept for as long as a request lasts. Who wrote them reads them."""
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Append."""
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes from `offset`; fewer, or none, at the end of what was written."""
+
+
 class StagedFile(Protocol):
     """The sparse file `data` of one session, open for reading and writing."""
 
@@ -95,6 +105,9 @@ class Store(Protocol):
 
     def incoming(self, session_id: UUID) -> AbstractContextManager[Incoming]:
         """A new body on its way in; its file goes with the context. Raises StagingMissing."""
+
+    def scratch(self) -> AbstractContextManager[Scratch]:
+        """Room, on the store's own disk, that goes with the context and with the process."""
 
     def is_receiving(self, session_id: UUID) -> bool:
         """Whether a body was arriving within the last minutes, in any process."""

@@ -3,12 +3,15 @@
 <root>/staging/<session id>/data              the sparse file, as long as the upload
 <root>/staging/<session id>/incoming-<uuid>   one for each body on its way in
 <root>/content/<sha256>/<content id>          complete files
+
+Scratch files have no name: they are in <root>, and nowhere to be seen.
 """
 
 import contextlib
 import fcntl
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +24,7 @@ from uploads.core.digests import SHA256_HEX
 from uploads.errors import StorageUnavailable
 from uploads.failpoints import Failpoint, reach
 
-from .base import ContentFile, StagedFile, StagingFolder, StagingMissing
+from .base import ContentFile, Scratch, StagedFile, StagingFolder, StagingMissing
 from .folders import (
     bytes_on_disk,
     left_out,
@@ -114,6 +117,23 @@ class FilesystemIncoming:
         with contextlib.suppress(OSError):
             reach(Failpoint.INCOMING_REMOVE)
             self._path.unlink()
+
+
+class FilesystemScratch:
+    """See `base.Scratch`."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, piece: bytes | memoryview) -> None:
+        with translated():
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(self._fd, view) :]
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        with translated():
+            return os.pread(self._fd, size, offset)
 
 
 class FilesystemStagedFile:
@@ -222,6 +242,15 @@ class FilesystemStore:
             yield incoming
         finally:
             incoming.close()
+
+    @contextmanager
+    def scratch(self) -> Iterator[Scratch]:
+        with ExitStack() as stack:
+            with translated():
+                self._root.mkdir(parents=True, exist_ok=True)
+                # Without a buffer of Python's, which would be written when it is closed.
+                file = stack.enter_context(tempfile.TemporaryFile(dir=self._root, buffering=0))
+            yield FilesystemScratch(file.fileno())
 
     def is_receiving(self, session_id: UUID) -> bool:
         newest = time.time() - RECEIVING_SECONDS
