@@ -55,15 +55,55 @@ test("workers start when needed, from the address the page gave, and not before"
   assert.deepEqual(urls, ["/w.js"]);
 });
 
-test("a chunk's digest does not wait behind a whole file", async () => {
+/** Larger than a chunk; no worker of these tests reads it. */
+const LARGE = { size: 5 * 2 ** 20 + 1 };
+
+test("a chunk's digest does not wait behind a large file", async () => {
   const { hasher, workers } = staffed();
-  hasher.hashFile(new Blob(["a whole file"]));
+  hasher.hashFile(LARGE);
   const digest = hasher.digest(new Blob(["chunk"]));
   await settle();
   const [{ id, encoding }] = workers[1].requests;
   assert.equal(encoding, "base64");
   workers[1].reply({ type: "done", id, digest: "q83v" });
   assert.equal(await digest, "q83v");
+});
+
+test("a small file does not wait behind a large one either", async () => {
+  const { hasher, workers } = staffed();
+  hasher.hashFile(LARGE);
+  const small = hasher.hashFile(new Blob([new Uint8Array(5 * 2 ** 20)]));
+  await settle();
+  const [{ id, encoding }] = workers[1].requests;
+  assert.equal(encoding, "hex");
+  workers[1].reply({ type: "done", id, digest: "ab" });
+  assert.equal(await small, "ab");
+});
+
+test("hundreds of small files keep a chunk's digest waiting no longer than one of them", async () => {
+  const { hasher, workers } = staffed();
+  for (let file = 0; file < 300; file += 1) hasher.hashFile(new Blob(["small"]));
+  await settle();
+  const digest = hasher.digest(new Blob(["chunk"]));
+  const [worker] = workers;
+  worker.reply({ type: "done", id: 1, digest: "ab" });
+  await settle();
+  assert.equal(worker.requests.at(-1).encoding, "base64");
+  worker.reply({ type: "done", id: 2, digest: "q83v" });
+  assert.equal(await digest, "q83v");
+});
+
+test("a small file that waits to be hashed is let go when its upload is paused", async () => {
+  const { hasher, workers } = staffed();
+  const stop = new AbortController();
+  hasher.hashFile(new Blob(["a"]));
+  const second = hasher.hashFile(new Blob(["b"]), { signal: stop.signal });
+  await settle();
+  stop.abort(new Error("paused"));
+  await assert.rejects(second, /paused/);
+  workers[0].reply({ type: "done", id: 1, digest: "ab" });
+  await settle();
+  assert.equal(workers[0].requests.length, 1);
 });
 
 test("files are hashed one after another, and 0 is told when a file's turn comes", async () => {

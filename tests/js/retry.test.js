@@ -190,6 +190,7 @@ test("an attempt under way is dropped when the network goes", async () => {
   await settle();
   assert.equal(aborted, 1);
   assert.equal(waits.length, 1);
+  assert.deepEqual(waits[0].error.values, { reason: "offline" });
 });
 
 test("a wait that is ended makes the next attempt at once, and leaves no timer behind", async () => {

@@ -8,7 +8,8 @@ import { test } from "node:test";
 const STATIC = join(import.meta.dirname, "../../static");
 const MODULES = join(STATIC, "js/uploads");
 
-const names = (await readdir(MODULES)).filter((name) => name.endsWith(".js"));
+const all = await readdir(MODULES, { recursive: true });
+const names = all.filter((name) => name.endsWith(".js"));
 const sources = await Promise.all(
   names.map(async (name) => [name, await readFile(join(MODULES, name), "utf8")]),
 );
@@ -28,6 +29,14 @@ test("nothing needs what the content security policy forbids", () => {
   for (const [name, text] of sources) {
     assert.doesNotMatch(text, /\beval\(|new Function|innerHTML|outerHTML|insertAdjacentHTML/, name);
   }
+});
+
+test("every code of an error made here is among those that pages make sentences for", async () => {
+  const types = await readFile(join(MODULES, "types.d.ts"), "utf8");
+  const [list] = types.match(/Why an upload failed;.*?\*\//s);
+  const documented = new Set([...list.matchAll(/^ \* - `(\w+)`/gm)].map(([, code]) => code));
+  const made = sources.flatMap(([, text]) => [...text.matchAll(/\bcode: "(\w+)"/g)]);
+  assert.deepEqual(new Set(made.map(([, code]) => code)), documented);
 });
 
 test("the vendored files name no source map that is not there", async () => {

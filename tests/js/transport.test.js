@@ -18,6 +18,9 @@ const SESSION = {
 };
 const CHUNK = { index: 2, start: 8, end: 10, size: 2 };
 
+/** Resolves when what could be sent has been. */
+const begun = () => new Promise(setImmediate);
+
 /** An XMLHttpRequest that does nothing until it is told. */
 class FakeXhr extends EventTarget {
   upload = new EventTarget();
@@ -133,6 +136,7 @@ test("a chunk is PUT as the blob itself, with its digest, and its progress is to
   const heard = [];
   const onProgress = (bytes) => heard.push(bytes);
   const outcome = transport.sendChunk(SESSION, CHUNK, body, { digest: "q83v", onProgress });
+  await begun();
   const [xhr] = xhrs;
   assert.deepEqual([xhr.method, xhr.url], ["PUT", "/api/v1/uploads/s1/chunks/2"]);
   assert.equal(xhr.body, body);
@@ -147,6 +151,22 @@ test("a chunk is PUT as the blob itself, with its digest, and its progress is to
   assert.deepEqual(heard, [1, 2]);
 });
 
+test("chunks leave connections free for pages and questions", async () => {
+  const { transport, xhrs } = wired();
+  const send = (signal) =>
+    transport.sendChunk(SESSION, CHUNK, new Blob(["ee"]), { digest: "x", signal });
+  const stop = new AbortController();
+  const outcomes = [send(), send(), send(), send(), send(stop.signal), send()];
+  await begun();
+  assert.equal(xhrs.length, 4);
+  stop.abort(new Error("paused"));
+  await assert.rejects(outcomes[4], /paused/);
+  xhrs[0].answer(200, {});
+  await outcomes[0];
+  await begun();
+  assert.equal(xhrs.length, 5);
+});
+
 test("a refusal carries the problem, its code, its status, and speaks its detail", async () => {
   const body = { code: "chunks_missing", title: "Missing", detail: "2 chunks.", missing: [1, 2] };
   const { transport } = wired(problem(409, body));
@@ -154,6 +174,7 @@ test("a refusal carries the problem, its code, its status, and speaks its detail
     assert.deepEqual([error.name, error.status, error.code], ["UploadError", 409, "chunks_missing"]);
     assert.equal(error.message, "2 chunks.");
     assert.deepEqual(error.problem, body);
+    assert.deepEqual(error.values, body);
     assert.equal(error.retryAfter, null);
     return true;
   });
@@ -178,6 +199,7 @@ test("Retry-After reaches whoever waits, from fetch and from a chunk", async () 
   const { transport, xhrs } = wired(problem(503, {}, { "Retry-After": "7" }));
   await assert.rejects(transport.status(SESSION), { status: 503, retryAfter: 7 });
   const outcome = transport.sendChunk(SESSION, CHUNK, new Blob(["ee"]), { digest: "x" });
+  await begun();
   xhrs[0].answer(429, { code: "busy" }, "Thu, 01 Jan 2026 00:00:05 GMT");
   await assert.rejects(outcome, { status: 429, retryAfter: 5, code: "busy" });
 });
@@ -194,8 +216,13 @@ test("401 and 403 ask to sign in again, whatever their body says", async () => {
 
 test("what is not our server's answer is told apart from an answer", async () => {
   const { transport, xhrs } = wired(new Response("<html>portal</html>"));
-  await assert.rejects(transport.status(SESSION), { code: "unexpected_answer", status: 200 });
+  await assert.rejects(transport.status(SESSION), {
+    code: "unexpected_answer",
+    status: 200,
+    values: { status: 200 },
+  });
   const outcome = transport.sendChunk(SESSION, CHUNK, new Blob(["ee"]), { digest: "x" });
+  await begun();
   xhrs[0].answer(502, "<html>bad gateway</html>");
   await assert.rejects(outcome, { code: "unexpected_answer", status: 502 });
 });
@@ -203,8 +230,10 @@ test("what is not our server's answer is told apart from an answer", async () =>
 test("an unreachable server is a network error with its cause", async () => {
   const cause = new TypeError("fetch failed");
   const { transport, xhrs } = wired(() => Promise.reject(cause));
-  await assert.rejects(transport.status(SESSION), { code: "network", status: 0, cause });
+  const values = { reason: "unreachable" };
+  await assert.rejects(transport.status(SESSION), { code: "network", status: 0, cause, values });
   const outcome = transport.sendChunk(SESSION, CHUNK, new Blob(["ee"]), { digest: "x" });
+  await begun();
   xhrs[0].fail();
   await assert.rejects(outcome, { code: "network", status: 0 });
 });
@@ -235,8 +264,13 @@ test("silence counts as a lost connection; progress is no silence", async () => 
   await clock.advance(59_000);
   assert.equal(lost, false);
   await clock.advance(1000);
-  await assert.rejects(outcome, { code: "network" });
+  await assert.rejects(outcome, { code: "network", values: { reason: "silent" } });
   assert.equal(clock.pending, 0);
+});
+
+test("complete gives back the session, so that nobody has to ask again", async () => {
+  const { transport } = wired(Response.json({ id: "s1", state: "completed" }));
+  assert.equal((await transport.complete(SESSION, "cd")).state, "completed");
 });
 
 test("a session that is gone already counts as cancelled; a refusal does not", async () => {

@@ -19,7 +19,7 @@ test("a whole file arrives: hashed, agreed on, sent in chunks, completed, verifi
     mime_type: "application/octet-stream",
   });
   assert.equal(server.content("s1").toString(), CONTENT);
-  assert.equal(server.log.at(-2), "complete");
+  assert.deepEqual([server.log.at(-1), server.count("complete")], ["complete", 1]);
   assert.deepEqual(
     [status.phase, status.total, status.acknowledged, status.sent, status.existed, status.error],
     ["done", 18, 18, 18, false, null],
@@ -40,6 +40,90 @@ test("a file of 0 bytes is done with the handshake", async () => {
   const status = await upload.start();
   assert.equal(status.phase, "done");
   assert.deepEqual(server.log, ["handshake"]);
+});
+
+test("the folder a file came from goes with the handshake", async () => {
+  const { upload, server } = uploading({ folder: "photos/2026" });
+  const status = await upload.start();
+  assert.deepEqual([upload.folder, status.folder], ["photos/2026", "photos/2026"]);
+  assert.deepEqual([server.description.folder, status.session.folder], ["photos/2026", "photos/2026"]);
+});
+
+test("a small file costs three requests: the server is given a moment, then asked once", async () => {
+  const { upload, server, clock } = uploading({ file: fileOf("tiny") });
+  server.script("chunk", ({ id }) => {
+    server.session(id).state = "assembling";
+  });
+  const outcome = upload.start();
+  await clock.advance(59);
+  assert.deepEqual([upload.status.phase, server.log], ["verifying", ["handshake", "chunk 0"]]);
+  await clock.advance(1);
+  assert.equal((await outcome).phase, "done");
+  assert.deepEqual(server.log, ["handshake", "chunk 0", "status"]);
+});
+
+test("a file that the answer to its last chunk calls completed is not asked for again", async () => {
+  const { upload, server } = uploading({ file: fileOf("tiny") });
+  server.script("chunk", ({ id }) => {
+    server.session(id).state = "completed";
+  });
+  const status = await upload.start();
+  assert.deepEqual([status.phase, status.session.state], ["done", "completed"]);
+  assert.deepEqual(server.log, ["handshake", "chunk 0"]);
+});
+
+test("the answer to an earlier chunk, come late, does not undo what the last one said", async () => {
+  const { upload, server } = uploading({ file: fileOf("firstlast"), parallel: 3 });
+  const late = Promise.withResolvers();
+  const sendChunk = server.sendChunk.bind(server);
+  server.sendChunk = async (session, chunk, ...rest) => {
+    const receipt = await sendChunk(session, chunk, ...rest);
+    if (chunk.index === 0) await late.promise;
+    return chunk.index === 2 ? { ...receipt, state: "completed" } : receipt;
+  };
+  const outcome = upload.start();
+  await settle();
+  late.resolve();
+  assert.equal((await outcome).phase, "done");
+  assert.equal(server.count("complete"), 0);
+});
+
+test("the bytes that leave are told as they leave, each once", async () => {
+  const told = [];
+  const { upload, server } = uploading({ file: fileOf("tiny"), onSent: (bytes) => told.push(bytes) });
+  server.script("chunk", ({ onProgress }) => onProgress(3));
+  await upload.start();
+  assert.deepEqual(told.filter(Boolean), [3, 1]);
+});
+
+test("the chunks on their way are named", async () => {
+  const { upload, server } = uploading({ parallel: 2 });
+  server.hold();
+  const outcome = upload.start();
+  await settle();
+  assert.deepEqual(upload.inFlight, [0, 1]);
+  server.letGo();
+  await outcome;
+  assert.deepEqual(upload.inFlight, []);
+});
+
+test("a session begun under another name is finished, and the file gets an entry of its own", async () => {
+  const server = new FakeServer();
+  server.begin(bytesOf(CONTENT), { filename: "old name.bin", received: [0, 3] });
+  const { upload } = uploading({ server, folder: "photos" });
+  const { session, existed } = await upload.start();
+  assert.deepEqual([session.filename, session.folder, session.id], ["a.bin", "photos", "s2"]);
+  assert.equal(existed, false);
+  assert.deepEqual(server.chunksSent().sort(), [1, 2, 4]);
+  assert.equal(server.session("s1").state, "completed");
+});
+
+test("a session that the person chose to continue keeps its name", async () => {
+  const server = new FakeServer();
+  const offered = server.begin(bytesOf(CONTENT), { filename: "old name.bin", received: [0] });
+  const { upload } = uploading({ server, session: offered });
+  assert.equal((await upload.start()).session.filename, "old name.bin");
+  assert.equal(server.count("handshake"), 0);
 });
 
 test("only what is missing is sent when the handshake finds a session", async () => {
@@ -545,6 +629,33 @@ test("an upload cancelled elsewhere ends as cancelled and is not begun anew", as
   assert.equal(server.count("handshake"), 1);
 });
 
+test("cancelling a paused upload that was completed elsewhere deletes nothing", async () => {
+  const { upload, server } = uploading({ parallel: 1 });
+  server.script("chunk", null, () => new Promise(() => {}));
+  upload.start();
+  await settle();
+  upload.pause();
+  await settle();
+  server.session("s1").state = "completed";
+  const status = await upload.cancel();
+  assert.deepEqual([status.phase, status.acknowledged], ["done", 18]);
+  assert.equal(server.count("cancel"), 0);
+});
+
+test("cancelling a paused upload drops its session, even one that cannot be looked at", async () => {
+  for (const answer of [null, refusal(500)]) {
+    const { upload, server } = uploading({ parallel: 1 });
+    server.script("chunk", null, () => new Promise(() => {}));
+    server.script("status", answer);
+    upload.start();
+    await settle();
+    upload.pause();
+    assert.equal((await upload.cancel()).phase, "cancelled");
+    assert.equal(server.session("s1").state, "cancelled");
+    assert.equal(server.count("cancel"), 1);
+  }
+});
+
 test("a cancel the server never hears of says so", async () => {
   const { upload, server, clock } = uploading();
   server.hold();
@@ -576,6 +687,13 @@ test("a file of another size is refused before it is even hashed", async () => {
   const { phase, error } = await upload.start();
   assert.deepEqual([phase, error.code, hasher.files], ["failed", "wrong_file", 0]);
   assert.match(error.message, /expects 18 bytes.*“a\.bin” has 5/);
+  assert.deepEqual(error.values, {
+    reason: "size",
+    filename: "a.bin",
+    size: 5,
+    expected: "a.bin",
+    expectedSize: 18,
+  });
   assert.deepEqual(server.log, []);
 });
 
@@ -599,6 +717,8 @@ test("the server's own word on the hash counts, should the page's be out of date
   const { error } = await upload.start();
   assert.equal(error.code, "wrong_file");
   assert.match(error.message, /“a\.bin” has other content than “b\.bin”/);
+  const { reason, filename, expected } = error.values;
+  assert.deepEqual([reason, filename, expected], ["content", "a.bin", "b.bin"]);
   assert.deepEqual(server.log, ["ask"]);
 });
 
@@ -651,6 +771,7 @@ test("a change that the comparison missed fails as a whole, and is then sent ane
   const { phase, error } = await upload.start();
   assert.deepEqual([phase, error.code], ["failed", "verification_failed"]);
   assert.equal(error.message, `${DECEIVED} Try again to send it anew.`);
+  assert.deepEqual(error.values, { error: DECEIVED });
   assert.equal((await upload.resume()).phase, "done");
   assert.equal(server.content("s2").toString(), changed);
 });
@@ -709,6 +830,25 @@ test("a chunk that reads differently the second time is not spliced in", async (
   assert.deepEqual(server.chunksSent(), [0]);
 });
 
+test("the digest of an only chunk is the file's own, not computed a second time", async () => {
+  const { upload, server, hasher } = uploading({ file: fileOf("tiny") });
+  hasher.digest = async () => assert.fail("hashed again");
+  assert.equal((await upload.start()).phase, "done");
+  assert.equal(server.content("s1").toString(), "tiny");
+});
+
+test("an only chunk that did not arrive is read again, so that a change comes to light", async () => {
+  const { upload, server, hasher, clock } = uploading({ file: fileOf("tiny") });
+  hasher.digest = async () => {
+    throw sourceChanged();
+  };
+  server.script("chunk", networkError());
+  const outcome = upload.start();
+  await clock.advance(1000);
+  assert.equal((await outcome).error.code, "source_changed");
+  assert.deepEqual(server.chunksSent(), [0]);
+});
+
 test("a file that changed while it was hashed is found out before a session is opened for it", async () => {
   const file = fileOf(CONTENT);
   const { upload, server, hasher } = uploading({ file });
@@ -737,26 +877,27 @@ test("a file that can no longer be read stops the upload in plain words", async 
 // ------------------------------------------------------- the server's verdict
 
 test("a session that verifies for long is looked at calmly until it is through", async () => {
-  const { upload, server, clock } = uploading();
-  const assembling = () => ({ ...server.begin(bytesOf(CONTENT)), state: "assembling" });
-  server.script("status", ...Array.from({ length: 20 }, () => assembling));
+  const { upload, server, clock } = uploading({ server: new FakeServer({ looks: 20 }) });
   const outcome = upload.start();
   await settle();
   assert.equal(upload.status.phase, "verifying");
+  await clock.advance(60);
+  assert.equal(server.count("status"), 1);
   await clock.advance(30_000);
   const looks = server.count("status");
-  assert.ok(looks >= 8 && looks <= 14, `${looks} looks in 30 s`);
+  assert.ok(looks >= 10 && looks <= 16, `${looks} looks in 30 s`);
   await clock.advance(120_000);
   assert.equal((await outcome).phase, "done");
 });
 
 test("chunks the server finds damaged are sent again, and only those", async () => {
   const { upload, server } = uploading();
-  server.script("status", ({ id }) => {
+  server.script("complete", ({ id }) => {
     const session = server.session(id);
     session.state = "active";
     session.chunks.delete(1);
     session.chunks.delete(4);
+    return server.info(id);
   });
   const status = await upload.start();
   assert.equal(status.phase, "done");
@@ -767,12 +908,13 @@ test("chunks the server finds damaged are sent again, and only those", async () 
 test("a disk that damages every repair is given up on", async () => {
   const { upload, server } = uploading();
   const damage = ({ id }) => {
-    server.session(id).state = "active";
     server.session(id).chunks.delete(0);
+    return server.info(id);
   };
-  server.script("status", ...Array.from({ length: 50 }, () => damage));
+  server.script("complete", ...Array.from({ length: 50 }, () => damage));
   const status = await upload.start();
   assert.deepEqual([status.phase, status.error.code], ["failed", "not_finishing"]);
+  assert.deepEqual(status.error.values, { repairs: 6 });
   assert.equal(server.chunksSent().filter((index) => index === 0).length, 6);
 });
 
@@ -787,7 +929,7 @@ test("complete refused for missing chunks: asked what is missing, sent, complete
 
 test("a verdict against the file fails, and resuming hashes and sends it anew", async () => {
   const { upload, server, hasher } = uploading();
-  server.script("status", ({ id }) => {
+  server.script("complete", ({ id }) => {
     server.session(id).state = "failed";
   });
   const status = await upload.start();
@@ -798,7 +940,7 @@ test("a verdict against the file fails, and resuming hashes and sends it anew", 
 });
 
 test("a chunk refused for the session's state: the server is asked, not defied", async () => {
-  const { upload, server } = uploading({ parallel: 1 });
+  const { upload, server, clock } = uploading({ parallel: 1 });
   server.script("chunk", null, ({ id }) => {
     const session = server.session(id);
     for (const [index, text] of ["bbbb", "cccc", "dddd", "ee"].entries()) {
@@ -807,7 +949,9 @@ test("a chunk refused for the session's state: the server is asked, not defied",
     session.state = "assembling";
     throw refusal(409, "wrong_state");
   });
-  assert.equal((await upload.start()).phase, "done");
+  const outcome = upload.start();
+  await clock.advance(60);
+  assert.equal((await outcome).phase, "done");
   assert.deepEqual(server.chunksSent(), [0, 1]);
 });
 

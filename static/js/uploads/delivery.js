@@ -65,6 +65,11 @@ export class Delivery {
     return this.#inFlight.size;
   }
 
+  /** Their indices. */
+  get inFlight() {
+    return [...this.#inFlight.keys()];
+  }
+
   get bytesInFlight() {
     let bytes = 0;
     for (const sent of this.#inFlight.values()) bytes += sent;

@@ -1,6 +1,6 @@
 /**
- * Hashing away from the page's own thread, in two workers: one for whole files, one for
- * chunks, so that a chunk's digest never waits behind 5 GB.
+ * Hashing away from the page's own thread, in two workers: one for large files, a quick one for
+ * chunks and small files, so that neither ever waits behind 5 GB.
  */
 
 import { sourceChanged, UploadError } from "./errors.js";
@@ -18,16 +18,21 @@ const UNREADABLE = ["NotReadableError", "NotFoundError", "SecurityError"];
  */
 const PATIENCE = 30_000;
 
+/** Bytes: a chunk of the server's usual size, which is hashed in a few hundredths of a second. */
+const SMALL = 5 * 1024 * 1024;
+
 /** @implements {Hasher} */
 export class WorkerHasher {
-  #files;
-  #chunks;
+  #large;
+  #quick;
+  /** One at a time, lest the digest of a chunk wait behind hundreds of them. */
+  #small = new WorkerQueue({ limit: 1 });
 
   /** @param {HasherOptions} options */
   constructor({ workerUrl, createWorker = moduleWorker, clock = systemClock }) {
     const open = () => createWorker(workerUrl);
-    this.#files = new Lane(open, clock);
-    this.#chunks = new Lane(open, clock);
+    this.#large = new Lane(open, clock);
+    this.#quick = new Lane(open, clock);
   }
 
   /**
@@ -36,7 +41,10 @@ export class WorkerHasher {
    * @returns {Promise<string>} lowercase hex
    */
   hashFile(blob, options) {
-    return this.#files.hash(blob, "hex", options);
+    if (blob.size > SMALL) return this.#large.hash(blob, "hex", options);
+    const job = (/** @type {AbortSignal} */ signal) =>
+      this.#quick.hash(blob, "hex", { ...options, signal });
+    return this.#small.add(job, options);
   }
 
   /**
@@ -45,13 +53,13 @@ export class WorkerHasher {
    * @returns {Promise<string>} base64
    */
   digest(blob, options) {
-    return this.#chunks.hash(blob, "base64", options);
+    return this.#quick.hash(blob, "base64", options);
   }
 
   /** Ends the workers; what they were hashing fails. They are started again on demand. */
   close() {
-    this.#files.close();
-    this.#chunks.close();
+    this.#large.close();
+    this.#quick.close();
   }
 }
 

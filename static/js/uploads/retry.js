@@ -245,7 +245,9 @@ async function pass({ until, error, end, ended }, { clock, connectivity }, signa
 async function whileOnline(attempt, connectivity, signal) {
   const gone = new AbortController();
   const onOffline = () => {
-    gone.abort(new UploadError("The network is gone.", { code: "network" }));
+    gone.abort(
+      new UploadError("The network is gone.", { code: "network", values: { reason: "offline" } }),
+    );
   };
   connectivity.addEventListener("offline", onOffline);
   try {

@@ -3,9 +3,13 @@
  * or the result is a splice of two files.
  */
 
-import { sourceChanged, UploadError } from "./errors.js";
+import { sourceChanged, wrongFile } from "./errors.js";
 
-/** @import { Chunk, Hasher, HashOptions, SessionToResume, SourceFile } from "./types.d.ts" */
+/**
+ * @import {
+ *   Chunk, Hasher, HashOptions, SessionToResume, SourceFile, WrongFileValues
+ * } from "./types.d.ts"
+ */
 
 export class Source {
   #hasher;
@@ -38,7 +42,7 @@ export class Source {
    * @param {HashOptions} options
    */
   async check(options) {
-    await this.#assertReadable();
+    this.assertUnchanged();
     this.sha256 ||= await this.#hasher.hashFile(this.file, options);
     await this.#assertReadable();
   }
@@ -64,7 +68,8 @@ export class Source {
 
   /**
    * A chunk as it lies on disk, with its digest. Nothing is held in memory: the hasher
-   * reads the slice, and whoever sends it reads it again.
+   * reads the slice, and whoever sends it reads it again. The digest of an only chunk is the
+   * file's own, known already; should it not arrive, a second reading tells whether it changed.
    *
    * @param {Chunk} chunk
    * @param {AbortSignal} signal
@@ -73,8 +78,11 @@ export class Source {
   async read(chunk, signal) {
     this.assertUnchanged();
     const body = this.file.slice(chunk.start, chunk.end);
-    const digest = await this.#hasher.digest(body, { signal });
     const before = this.#digests.get(chunk.index);
+    const known = before === undefined && chunk.size === this.#size;
+    const digest = known
+      ? base64(this.sha256)
+      : await this.#hasher.digest(body, { signal });
     if (before !== undefined && before !== digest) throw sourceChanged();
     this.#digests.set(chunk.index, digest);
     return { body, digest };
@@ -92,11 +100,7 @@ export class Source {
 
   /** @param {SessionToResume} session */
   assertSizeOf(session) {
-    if (session.size === this.#size) return;
-    throw wrongFile(
-      `the interrupted upload expects ${count(session.size)} bytes, ` +
-        `“${this.file.name}” has ${count(this.#size)}`,
-    );
+    if (session.size !== this.#size) throw this.#wrong("size", session);
   }
 
   /** @param {SessionToResume} session */
@@ -107,24 +111,21 @@ export class Source {
 
   /** @param {SessionToResume} session */
   otherContentThan(session) {
-    return wrongFile(
-      session.filename === this.file.name
-        ? `“${this.file.name}” has the same name but other content`
-        : `“${this.file.name}” has other content than “${session.filename}”`,
-    );
+    return this.#wrong("content", session);
+  }
+
+  /**
+   * @param {WrongFileValues["reason"]} reason
+   * @param {SessionToResume} session
+   */
+  #wrong(reason, { filename: expected, size: expectedSize }) {
+    const { name: filename } = this.file;
+    return wrongFile({ reason, filename, size: this.#size, expected, expectedSize });
   }
 }
 
-/** @param {string} difference */
-function wrongFile(difference) {
-  return new UploadError(
-    `This is another file, or it has changed: ${difference}. What the server has is as it was. ` +
-      "Choose the file that the upload was begun with, or cancel it and send this one anew.",
-    { code: "wrong_file" },
-  );
-}
-
-/** @param {number} bytes */
-function count(bytes) {
-  return bytes.toLocaleString("en");
+/** @param {string} hex */
+function base64(hex) {
+  const bytes = hex.match(/../g) ?? [];
+  return btoa(String.fromCharCode(...bytes.map((byte) => Number.parseInt(byte, 16))));
 }

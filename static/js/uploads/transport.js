@@ -4,6 +4,7 @@
  */
 
 import { UploadError } from "./errors.js";
+import { WorkerQueue } from "./queue.js";
 import { parseRetryAfter } from "./retry.js";
 import { systemClock } from "./seams.js";
 
@@ -18,6 +19,12 @@ const HANDSHAKE_URL = "/api/v1/uploads/handshake";
 
 /** Milliseconds without any sign of life; a server that syncs a slow disk needs some. */
 const STALL_AFTER = 60_000;
+
+/**
+ * Browsers open six connections to a server. On a slow line a chunk keeps one for minutes, and
+ * meanwhile pages, lists and handshakes need some too.
+ */
+const CHUNKS_AT_ONCE = 4;
 
 const ACCEPT = "application/json, application/problem+json";
 
@@ -45,6 +52,7 @@ export class HttpTransport {
   #createXhr;
   #clock;
   #stallAfter;
+  #line = new WorkerQueue({ limit: CHUNKS_AT_ONCE });
 
   /** @param {TransportOptions} options */
   constructor(options) {
@@ -87,9 +95,10 @@ export class HttpTransport {
    * @param {SessionInfo} session
    * @param {string} sha256 lowercase hex
    * @param {RequestOptions} [options]
+   * @returns {Promise<SessionInfo>}
    */
-  async complete(session, sha256, options) {
-    await this.#request("POST", session.urls.complete, options, { sha256 });
+  complete(session, sha256, options) {
+    return this.#request("POST", session.urls.complete, options, { sha256 });
   }
 
   /**
@@ -115,7 +124,19 @@ export class HttpTransport {
    * @param {ChunkRequestOptions} options
    * @returns {Promise<ChunkReceipt>}
    */
-  sendChunk(session, chunk, body, { digest, signal, onProgress }) {
+  sendChunk(session, chunk, body, options) {
+    const { signal } = options;
+    return this.#line.add(() => this.#sendNow(session, chunk, body, options), { signal });
+  }
+
+  /**
+   * @param {SessionInfo} session
+   * @param {Chunk} chunk
+   * @param {Blob} body
+   * @param {ChunkRequestOptions} options
+   * @returns {Promise<ChunkReceipt>}
+   */
+  #sendNow(session, chunk, body, { digest, signal, onProgress }) {
     const xhr = this.#createXhr();
     xhr.open("PUT", session.urls.chunk.replace("{index}", String(chunk.index)));
     const headers = {
@@ -258,14 +279,22 @@ function refusal(status, problem, retryAfter) {
     problem?.detail ??
     problem?.title ??
     `The server answered in a way not understood (${status}).`;
-  return new UploadError(message, { ...facts, code: problem?.code ?? "unexpected_answer" });
+  if (problem?.code) return new UploadError(message, { ...facts, code: problem.code });
+  return new UploadError(message, { ...facts, code: "unexpected_answer", values: { status } });
 }
 
 /** @param {unknown} [cause] */
 function unreachable(cause) {
-  return new UploadError("The server could not be reached.", { code: "network", cause });
+  return new UploadError("The server could not be reached.", {
+    code: "network",
+    values: { reason: "unreachable" },
+    cause,
+  });
 }
 
 function unanswered() {
-  return new UploadError("The server has stopped answering.", { code: "network" });
+  return new UploadError("The server has stopped answering.", {
+    code: "network",
+    values: { reason: "silent" },
+  });
 }

@@ -36,6 +36,8 @@ export interface SessionInfo {
   readonly id: string;
   readonly state: SessionState;
   readonly filename: string;
+  /** The relative folder the file came from, "photos/2026"; empty when none. */
+  readonly folder: string;
   readonly size: number;
   readonly chunk_size: number;
   readonly total_chunks: number;
@@ -68,6 +70,8 @@ export interface SessionUrls {
 export interface SessionToResume {
   readonly id: string;
   readonly filename: string;
+  /** Absent is the same as empty. */
+  readonly folder?: string;
   readonly size: number;
   readonly sha256: string | null;
   readonly urls: { readonly self: string };
@@ -98,22 +102,30 @@ export interface Problem {
 // ----------------------------------------------------------------------- going wrong
 
 /**
- * Why an upload failed; `UploadError` implements it. The message is for the person,
- * the code for the program: the server's own, or one of ours:
+ * Why an upload failed; `UploadError` implements it. The message is a sentence in English, the
+ * code is for the program, and `values` is what a sentence in another language needs. The code
+ * is the server's own, and then `values` are the members of its problem; or one of ours, with:
  *
- * - `wrong_file`: not the file that the session was begun with
- * - `source_changed`: the file was changed, moved or deleted while it was being sent
- * - `signed_out`: sign in again, then `resume()`; nothing is lost
- * - `network`: the server could not be reached, or did not answer in time
- * - `unexpected_answer`: something answered that is not our server (a proxy, a portal)
- * - `verification_failed`: the server hashed the file and it is not the one announced
- * - `not_finishing`: chunk after chunk arrives damaged, or the session does not move
- * - `session_gone`: the session vanished, and so did the one begun in its place
- * - `hashing_failed`: the hash worker could not run
- * - `internal`: a defect of this module; the original is in `cause`
+ * - `wrong_file`, not the file that the session was begun with: `WrongFileValues`
+ * - `source_changed`, the file was changed, moved or deleted while it was being sent: nothing
+ * - `signed_out`, sign in again, then `resume()`, nothing is lost: the problem, if there was one
+ * - `network`, the server could not be reached: `reason`, one of `unreachable` (no connection),
+ *   `silent` (no answer in time), `offline` (the browser says there is no network)
+ * - `unexpected_answer`, something answered that is not our server, a proxy, a portal: `status`,
+ *   which may be a 429, 503 or 507 that a proxy answers while the server is busy or full
+ * - `verification_failed`, the server hashed the file and it is not the one announced: `error`,
+ *   the server's own sentence or null
+ * - `not_finishing`, the server finds the upload damaged again and again: `repairs`, how often
+ * - `session_gone`, the session vanished, and so did the one begun in its place: nothing
+ * - `hashing_failed`, the hash worker could not run: nothing
+ * - `internal`, a defect of this module; the original is in `cause`: nothing
+ *
+ * Of the server's, the ones that are waited out are `storage_full`, `storage_unavailable`,
+ * `unavailable` and `busy`: nothing is lost, and the person need not do anything.
  */
 export interface UploadFailure extends Error {
   readonly code: string;
+  readonly values: Readonly<Record<string, unknown>>;
   /** HTTP status, 0 when there was no answer. */
   readonly status: number;
   readonly problem: Problem | null;
@@ -121,10 +133,26 @@ export interface UploadFailure extends Error {
   readonly retryAfter: number | null;
 }
 
+/**
+ * - `size`: the session expects `expectedSize` bytes, the file has `size`
+ * - `content`: of the right size, but other bytes; under the same name when `filename` and
+ *   `expected` are equal
+ */
+export interface WrongFileValues {
+  readonly reason: "size" | "content";
+  /** Of the file that was chosen. */
+  readonly filename: string;
+  readonly size: number;
+  /** Name of the file that the session was begun with. */
+  readonly expected: string;
+  readonly expectedSize: number;
+}
+
 // ------------------------------------------------------------------------- an upload
 
 /**
- * - `waiting`: for its turn, either to be hashed or to be sent
+ * - `waiting`: for its turn to be hashed or to be sent, or until another upload of the same
+ *   content has come to rest, for nothing is sent twice
  * - `checking`: the file is being hashed (`checked` grows)
  * - `sending`: chunks are on their way
  * - `paused`: by the person; `resume()` goes on
@@ -149,6 +177,8 @@ export type UploadPhase =
 export interface UploadStatus {
   readonly phase: UploadPhase;
   readonly filename: string;
+  /** The relative folder it was chosen from, "photos/2026"; empty when none. */
+  readonly folder: string;
   /** Size of the file. */
   readonly total: number;
   /** Bytes hashed so far; equals `total` when the check is over. */
@@ -175,12 +205,18 @@ export interface UploadOptions extends Partial<Seams> {
   readonly file: SourceFile;
   readonly transport: Transport;
   readonly hasher: Hasher;
+  /** Where the file lies in what was chosen, "photos/2026"; no slash at either end. */
+  readonly folder?: string;
   /** Chunks in flight at once, 3 by default. */
   readonly parallel?: number;
   /** The interrupted session that this file is meant to continue. */
   readonly session?: SessionToResume | null;
   /** Bounds how many files are sent at once; the `Uploader` gives it. */
   readonly turn?: Turn;
+  /** The other uploads of the page, as far as this one must know of them. */
+  readonly company?: Company;
+  /** Told how many more bytes of chunks have left the browser. */
+  readonly onSent?: (bytes: number) => void;
 }
 
 /** Runs `work` when it is this upload's turn; rejects when `signal` aborts the wait. */
@@ -189,10 +225,30 @@ export type Turn = <T>(
   signal: AbortSignal,
 ) => Promise<T>;
 
+export interface Company {
+  /** Runs `work` when no other upload of this content is at it; rejects when `signal` aborts. */
+  alone<T>(
+    sha256: string,
+    work: (signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T>;
+  /** Runs `work`, the first looks at a session being verified, when there are few others. */
+  readonly watch: Turn;
+  /** Whether another upload that is not cancelled is at that session too. */
+  shares(sessionId: string): boolean;
+}
+
 /** Events: `change`, after any change of `status`. */
 export interface UploadHandle extends EventTarget {
   readonly file: SourceFile;
+  readonly folder: string;
   readonly status: UploadStatus;
+  /** As in `status`, for a fraction of its cost. */
+  readonly phase: UploadPhase;
+  /** Of its session, or of the one it was offered; null when there is neither. */
+  readonly sessionId: string | null;
+  /** Indices of the chunks on their way at this moment. */
+  readonly inFlight: number[];
   /** Chunks in flight at once; may be set while the upload runs. */
   parallel: number;
   /** These resolve when the upload comes to rest, paused included, and never reject. */
@@ -207,10 +263,84 @@ export interface UploadHandle extends EventTarget {
 export interface UploaderOptions extends Partial<Seams> {
   readonly transport: Transport;
   readonly hasher: Hasher;
-  /** Files sent at once, 2 by default. */
+  /** Files sent at once, 1 to 10; 3 by default. */
   readonly files?: number;
   /** Chunks in flight per file, 3 by default. */
   readonly parallel?: number;
+}
+
+/** A file and where it is to go; `Uploader.add` and `Uploader.addAll` take it. */
+export interface Addition {
+  readonly file: SourceFile;
+  readonly folder?: string;
+  /** The interrupted session it continues. */
+  readonly session?: SessionToResume | null;
+}
+
+/**
+ * All uploads of the page's present batch together, as `Uploader.totals` answers it. A batch
+ * begins with the first upload added after everything had come to rest. What was done and then
+ * removed still counts; what failed and was removed, or was cancelled, has left it.
+ */
+export interface UploadTotals {
+  readonly files: number;
+  readonly done: number;
+  readonly failed: number;
+  readonly paused: number;
+  /** Neither done, failed, paused nor cancelled. */
+  readonly active: number;
+  /** Sizes of all `files`. */
+  readonly bytes: number;
+  /** Acknowledged, or on the way; what is done counts whole. */
+  readonly bytesSent: number;
+  /** Bytes per second of all together, smoothed; 0 when nothing moves. */
+  readonly speed: number;
+  /** Seconds until what is active is sent at this speed; null when it cannot be told. */
+  readonly timeLeft: number | null;
+  /** Some uploads wait for the network, and nothing is being sent. */
+  readonly waitingForNetwork: boolean;
+  /** The earliest moment at which one that waits tries again; null when none does. */
+  readonly nextAttempt: number | null;
+}
+
+// --------------------------------------------------------------------- what was chosen
+
+/** A file that was dropped, pasted or chosen. */
+export interface ChosenFile {
+  readonly file: File;
+  /** "photos/2026" for `photos/2026/a.jpg`; empty for a file on its own. */
+  readonly folder: string;
+}
+
+/** What came of a drop. */
+export interface Choice {
+  /** Folder by folder, in order of name. */
+  readonly files: ChosenFile[];
+  /** Paths of files and folders that could not be read. */
+  readonly unreadable: string[];
+  /** How many folders without anything in them were met. */
+  readonly empty: number;
+}
+
+/** What `match` takes, the files it gives back, and any more they may carry. */
+export interface Candidate {
+  readonly file: SourceFile;
+  readonly folder: string;
+}
+
+/**
+ * - `same_name_other_size`: `session` is the interrupted upload of that name; it expects
+ *   `session.size` bytes
+ * - `no_such_upload`: no interrupted upload, or none that is left, has that name or that size
+ */
+export type Mismatch = "same_name_other_size" | "no_such_upload";
+
+export interface Matching {
+  readonly pairs: (Candidate & { readonly session: SessionToResume })[];
+  readonly unmatched: (Candidate & {
+    readonly reason: Mismatch;
+    readonly session: SessionToResume | null;
+  })[];
 }
 
 // ----------------------------------------------------------------------- worker queue
@@ -241,6 +371,8 @@ export interface WorkerQueue {
 
 export interface FileDescription {
   readonly filename: string;
+  /** Left out when empty. */
+  readonly folder?: string;
   readonly size: number;
   readonly sha256?: string;
   readonly resume_key?: string;
@@ -272,8 +404,8 @@ export interface Transport {
     body: Blob,
     options: ChunkRequestOptions,
   ): Promise<ChunkReceipt>;
-  /** Resolves when the server is verifying or has verified. */
-  complete(session: SessionInfo, sha256: string, options?: RequestOptions): Promise<void>;
+  /** The session, which the server is verifying or has verified; may be asked again. */
+  complete(session: SessionInfo, sha256: string, options?: RequestOptions): Promise<SessionInfo>;
   /** A session that is already gone counts as cancelled. */
   cancel(session: SessionToResume, options?: RequestOptions): Promise<void>;
 }
@@ -297,7 +429,7 @@ export interface HashOptions {
 }
 
 export interface Hasher {
-  /** SHA-256 of the whole file, lowercase hex. */
+  /** SHA-256 of the whole file, lowercase hex; a small one never waits behind a large one. */
   hashFile(blob: Blob, options?: HashOptions): Promise<string>;
   /** SHA-256 of a chunk, base64; never waits behind a whole file. */
   digest(blob: Blob, options?: { readonly signal?: AbortSignal }): Promise<string>;

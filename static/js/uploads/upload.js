@@ -8,22 +8,18 @@ import { asUploadError, UploadError } from "./errors.js";
 import { ChunkPlan } from "./plan.js";
 import { DEFAULT_LIMIT } from "./queue.js";
 import { Backoff, isStale, persist } from "./retry.js";
-import { sleep, withDefaults } from "./seams.js";
+import { withDefaults } from "./seams.js";
 import { Source } from "./source.js";
 import { SpeedMeter } from "./speed.js";
+import { untilVerified } from "./verdict.js";
 
 /**
  * @import {
- *   Chunk, ChunkReceipt, SessionInfo, SessionToResume, Turn, UploadHandle, UploadOptions,
- *   UploadPhase, UploadStatus
+ *   Chunk, ChunkReceipt, Company, SessionInfo, SessionToResume, Turn, UploadHandle,
+ *   UploadOptions, UploadPhase, UploadStatus
  * } from "./types.d.ts"
  * @import { Wait } from "./retry.js"
  */
-
-/** Milliseconds between looks at a verifying session: soon at first, then ever calmer. */
-const FIRST_LOOK = 500;
-const LONGEST_LOOK = 5000;
-const LOOK_GROWTH = 1.5;
 
 /** Disks that damage the same upload more often than this will not get better. */
 const MAX_REPAIRS = 5;
@@ -45,6 +41,13 @@ const UNDER_WAY = ["waiting", "checking", "sending", "verifying"];
 /** @type {Turn} */
 const AT_ONCE = (work, signal) => work(signal);
 
+/** @type {Company} */
+const NO_COMPANY = {
+  alone: (_, work, signal) => work(signal),
+  watch: AT_ONCE,
+  shares: () => false,
+};
+
 /** Thrown within a run when the person cancelled the session elsewhere. */
 class CancelledElsewhere extends Error {}
 
@@ -54,6 +57,7 @@ export class Upload extends EventTarget {
   #transport;
   #seams;
   #turn;
+  #company;
   #delivery;
   #speed;
 
@@ -61,6 +65,9 @@ export class Upload extends EventTarget {
   #stage = /** @type {UploadPhase} */ ("waiting");
   #checked = 0;
   #existed = false;
+  /** The session was begun under another name, and keeps it. */
+  #borrowed = false;
+  #withdrawn = false;
   /** @type {UploadError | null} */
   #error = null;
   /** The session to continue, until the file is known to be its own. */
@@ -89,6 +96,9 @@ export class Upload extends EventTarget {
     this.#transport = options.transport;
     this.#seams = withDefaults(options);
     this.#turn = options.turn ?? AT_ONCE;
+    this.#company = options.company ?? NO_COMPANY;
+    /** Relative, "photos/2026"; empty for a file on its own. */
+    this.folder = options.folder ?? "";
     this.#offered = options.session ?? null;
     this.#speed = new SpeedMeter(this.#seams.clock);
     this.#delivery = new Delivery({
@@ -96,7 +106,10 @@ export class Upload extends EventTarget {
       transport: this.#transport,
       parallel: options.parallel ?? DEFAULT_LIMIT,
       persist: (attempt, signal) => this.#persist(attempt, signal),
-      onSent: (bytes) => this.#speed.add(bytes),
+      onSent: (bytes) => {
+        this.#speed.add(bytes);
+        options.onSent?.(bytes);
+      },
       onReceipt: (receipt) => this.#note(receipt),
       onChange: () => this.#changed(),
     });
@@ -114,9 +127,17 @@ export class Upload extends EventTarget {
     this.#delivery.parallel = parallel;
   }
 
+  get inFlight() {
+    return this.#delivery.inFlight;
+  }
+
+  get sessionId() {
+    return (this.#session ?? this.#offered)?.id ?? null;
+  }
+
   /** @returns {UploadStatus} */
   get status() {
-    const phase = this.#phase;
+    const { phase } = this;
     const total = this.#source.size;
     const acknowledged = this.#stage === "done" ? total : this.#delivery.acknowledged;
     const sent = acknowledged + this.#delivery.bytesInFlight;
@@ -124,6 +145,7 @@ export class Upload extends EventTarget {
     return {
       phase,
       filename: this.file.name,
+      folder: this.folder,
       total,
       checked: this.#checked,
       acknowledged,
@@ -163,9 +185,10 @@ export class Upload extends EventTarget {
   async cancel() {
     if (this.#stage === "done" || this.#stage === "cancelled") return this.status;
     this.#stop("cancelled");
+    // A run under way withdraws before it lets go; the last answer may have been on its way: then
+    // the file is there, and stays.
     await this.#rest;
-    // The last answer may have been on its way: then the file is there, and stays.
-    if (this.#phase === "cancelled" && this.#session) await this.#withdraw(this.#session);
+    if (this.#session) await this.#withdrawAtRest(this.#session);
     return this.status;
   }
 
@@ -196,8 +219,7 @@ export class Upload extends EventTarget {
     try {
       signal.throwIfAborted();
       await this.#check(signal);
-      await this.#turn((turn) => this.#deliver(turn), signal);
-      this.#enter("done");
+      await this.#company.alone(this.#source.sha256, (alone) => this.#deliver(alone), signal);
     } catch (error) {
       // An aborted run has been given its stage by whoever aborted it.
       if (!signal.aborted) this.#fail(error);
@@ -232,37 +254,68 @@ export class Upload extends EventTarget {
     this.#enter("waiting");
   }
 
-  /** @param {AbortSignal} signal */
+  /**
+   * Before another upload of this content may begin, a session that was cancelled has to be gone:
+   * the other would continue it.
+   *
+   * @param {AbortSignal} signal
+   */
   async #deliver(signal) {
-    let session = await this.#agree(signal);
-    while (session.state !== "completed") {
-      signal.throwIfAborted();
-      session = await this.#advance(session, signal);
+    try {
+      await this.#arrive(signal);
+      this.#enter("done");
+    } finally {
+      if (this.#session && this.#stage === "cancelled") await this.#withdraw(this.#session);
     }
   }
 
   /**
-   * One step from what the server last said to what it says next.
+   * A turn lasts while chunks are sent; the server verifies without keeping anybody waiting.
    *
-   * @param {SessionInfo} session
    * @param {AbortSignal} signal
-   * @returns {Promise<SessionInfo>}
    */
-  async #advance(session, signal) {
+  async #arrive(signal) {
+    /** @type {SessionInfo | null} */
+    let known = null;
+    do {
+      signal.throwIfAborted();
+      this.#enter("waiting");
+      const whole = await this.#turn((turn) => this.#bring(known, turn), signal);
+      known = whole.state === "completed" ? whole : await this.#finish(whole, signal);
+      // What the server has complete it gives an entry under our own name too.
+      if (known?.state === "completed" && this.#borrowed) known = await this.#handshake(signal);
+    } while (known?.state !== "completed");
+  }
+
+  /**
+   * Until nothing is missing.
+   *
+   * @param {SessionInfo | null} known as just heard from the server; null to ask
+   * @param {AbortSignal} signal
+   */
+  async #bring(known, signal) {
+    let session = known ?? (await this.#agree(signal));
+    while (session.state === "active" && session.missing.length > 0) {
+      signal.throwIfAborted();
+      const sent = await this.#unlessStale(() => this.#send(session, signal));
+      session = sent ?? (await this.#agree(signal));
+    }
+    return session;
+  }
+
+  /**
+   * @template T
+   * @param {() => Promise<T>} step
+   * @returns {Promise<T | null>} null when the server has to be asked how things are
+   */
+  async #unlessStale(step) {
     try {
-      if (session.state === "active" && session.missing.length > 0) {
-        return await this.#send(session, signal);
-      }
-      if (session.state === "active" || session.state === "assembling") {
-        return await this.#finish(session, signal);
-      }
+      return await step();
     } catch (error) {
       if (!isStale(error)) throw error;
       this.#countQuestion(error);
-      return this.#agree(signal);
+      return null;
     }
-    this.#bury(session);
-    return this.#agree(signal);
   }
 
   /**
@@ -278,7 +331,7 @@ export class Upload extends EventTarget {
           this.#transport.ask(known, { signal: either });
         const session = await this.#persist(ask, signal);
         if (this.#offered) await this.#compare(session, signal);
-        return this.#accept(session);
+        if (!this.#isOver(this.#accept(session))) return session;
       } catch (error) {
         if (!isStale(error) || error.status === 409) throw error;
         this.#renew(error);
@@ -335,12 +388,15 @@ export class Upload extends EventTarget {
     const { name, type } = this.file;
     const description = {
       filename: name,
+      ...(this.folder && { folder: this.folder }),
       size: this.#source.size,
       sha256: this.#source.sha256,
       ...(type && { mime_type: type }),
     };
     const session = await this.#persist(() => this.#transport.handshake(description), signal);
-    this.#existed = session.status === "file_exists";
+    const existed = session.status === "file_exists";
+    if (existed && this.#arrivals === 0) this.#existed = true;
+    this.#borrowed = session.status === "resumed" && !this.#isOurs(session);
     return this.#accept(session);
   }
 
@@ -356,7 +412,7 @@ export class Upload extends EventTarget {
     } finally {
       this.#speed.stop();
     }
-    return { ...session, missing: [] };
+    return { ...session, state: this.#session?.state ?? session.state, missing: [] };
   }
 
   /**
@@ -365,35 +421,72 @@ export class Upload extends EventTarget {
    *
    * @param {SessionInfo} session
    * @param {AbortSignal} signal
+   * @returns {Promise<SessionInfo | null>} null when the server has to be asked how things are
    */
   async #finish(session, signal) {
+    signal.throwIfAborted();
     this.#enter("verifying");
-    const { sha256 } = this.#source;
-    await this.#persist(
-      (either) => this.#transport.complete(session, sha256, { signal: either }),
-      signal,
-    );
-    const verdict = await this.#verdict(session, signal);
+    const verdict = await this.#unlessStale(() => this.#verdict(session, signal));
+    if (verdict === null || this.#isOver(verdict)) return null;
     if (verdict.state === "active") this.#countRepair();
     return verdict;
   }
 
   /**
+   * Where the hash is declared, the last chunk has set the server to work already.
+   *
    * @param {SessionInfo} session
    * @param {AbortSignal} signal
    */
   async #verdict(session, signal) {
-    for (let pause = FIRST_LOOK; ; pause = Math.min(pause * LOOK_GROWTH, LONGEST_LOOK)) {
-      const now = this.#accept(
-        await this.#persist((either) => this.#transport.status(session, { signal: either }), signal),
-      );
-      if (now.state !== "assembling") return now;
-      await sleep(this.#seams.clock, pause, signal);
+    const { sha256 } = this.#source;
+    const complete = (/** @type {AbortSignal} */ either) =>
+      this.#transport.complete(session, sha256, { signal: either });
+    const look = (/** @type {AbortSignal} */ either) =>
+      this.#transport.status(session, { signal: either });
+    const atWork = session.state === "assembling" && session.sha256 !== null;
+    const now = atWork ? session : this.#accept(await this.#persist(complete, signal));
+    const means = {
+      clock: this.#seams.clock,
+      watch: this.#company.watch,
+      look: async (/** @type {AbortSignal} */ either) =>
+        this.#accept(await this.#persist(look, either)),
+    };
+    return untilVerified(now, means, signal);
+  }
+
+  /**
+   * Of an upload that was cancelled while it was at rest. Meanwhile another upload of the page, or
+   * another computer, may have completed the session: then the file is there, and stays.
+   *
+   * @param {SessionInfo} session
+   */
+  #withdrawAtRest(session) {
+    const withdraw = async () => {
+      if (this.#stage !== "cancelled" || this.#withdrawn) return;
+      if (await this.#isComplete(session)) this.#enter("done");
+      else await this.#withdraw(session);
+    };
+    return this.#company.alone(this.#source.sha256, withdraw, new AbortController().signal);
+  }
+
+  /**
+   * Asked once: whoever cancels while the server can't be reached wants it gone.
+   *
+   * @param {SessionInfo} session
+   */
+  async #isComplete(session) {
+    try {
+      return this.#accept(await this.#transport.status(session)).state === "completed";
+    } catch {
+      return false;
     }
   }
 
   /** @param {SessionInfo} session */
   async #withdraw(session) {
+    this.#withdrawn = true;
+    if (this.#company.shares(session.id)) return;
     const backoff = new Backoff({
       random: this.#seams.random,
       tries: CANCEL_TRIES,
@@ -425,24 +518,38 @@ export class Upload extends EventTarget {
     return session;
   }
 
-  /** @param {ChunkReceipt} receipt */
+  /**
+   * Receipts may overtake one another; a session that has gone on does not go back by them.
+   *
+   * @param {ChunkReceipt} receipt
+   */
   #note({ state, received_chunks, progress }) {
     this.#arrivals += 1;
-    if (this.#session) this.#session = { ...this.#session, state, received_chunks, progress };
+    if (this.#session?.state !== "active") return;
+    this.#session = { ...this.#session, state, received_chunks, progress };
+  }
+
+  /** @param {SessionInfo} session */
+  #isOurs({ filename, folder }) {
+    const name = this.file.name.normalize();
+    return filename.normalize() === name && folder.normalize() === this.folder.normalize();
   }
 
   /**
-   * The session is over without being complete.
+   * Whether the session has expired, so that another must be opened; throws when it is over for
+   * another reason.
    *
    * @param {SessionInfo} session
    */
-  #bury(session) {
-    if (session.state === "cancelled") throw new CancelledElsewhere();
-    if (session.state === "expired") return this.#renew();
+  #isOver({ state, error }) {
+    if (state === "cancelled") throw new CancelledElsewhere();
+    if (state === "expired") this.#renew();
+    if (state !== "failed") return state === "expired";
     this.#session = null;
     this.#source.doubt();
-    throw new UploadError(`${session.error ?? NOT_AS_ANNOUNCED} Try again to send it anew.`, {
+    throw new UploadError(`${error ?? NOT_AS_ANNOUNCED} Try again to send it anew.`, {
       code: "verification_failed",
+      values: { error: error ?? null },
     });
   }
 
@@ -476,7 +583,7 @@ export class Upload extends EventTarget {
     if (this.#repairs <= MAX_REPAIRS) return;
     throw new UploadError(
       "The server finds this upload damaged again and again. Its storage may be faulty.",
-      { code: "not_finishing" },
+      { code: "not_finishing", values: { repairs: this.#repairs } },
     );
   }
 
@@ -504,7 +611,7 @@ export class Upload extends EventTarget {
   }
 
   /** A wait shows only when nothing else moves. @returns {UploadPhase} */
-  get #phase() {
+  get phase() {
     const moving = this.#waits.size === 0 || this.#delivery.chunksInFlight > 0;
     if (moving || !UNDER_WAY.includes(this.#stage)) return this.#stage;
     return this.#nextAttempt === null ? "offline" : "retrying";
@@ -512,8 +619,12 @@ export class Upload extends EventTarget {
 
   /** The earliest moment; null when any wait is for the network. */
   get #nextAttempt() {
-    const moments = [...this.#waits].map(({ until }) => until);
-    return moments.includes(null) ? null : Math.min(.../** @type {number[]} */ (moments));
+    let earliest = Infinity;
+    for (const { until } of this.#waits) {
+      if (until === null) return null;
+      earliest = Math.min(earliest, until);
+    }
+    return earliest;
   }
 
   get #lastObstacle() {

@@ -45,9 +45,11 @@ export class FakeServer {
   #scripts = new Map();
   #held = null;
 
-  constructor({ chunkSize = 4, existing = [] } = {}) {
+  /** `looks`: how often one has to look at a session that it verifies; at 0 it does so at once. */
+  constructor({ chunkSize = 4, existing = [], looks = 0 } = {}) {
     this.chunkSize = chunkSize;
     this.existing = new Set(existing);
+    this.looks = looks;
   }
 
   /** The next answers to `method`: an error is thrown, a function called, null is normal. */
@@ -66,10 +68,11 @@ export class FakeServer {
   }
 
   /** Opens a session as an earlier visit would have left it. */
-  begin(bytes, { filename = "a.bin", received = [], sha = sha256(bytes) } = {}) {
+  begin(bytes, { filename = "a.bin", folder, received = [], sha = sha256(bytes) } = {}) {
     const session = {
       id: `s${this.sessions.size + 1}`,
       filename,
+      folder,
       size: bytes.length,
       sha256: sha,
       state: bytes.length === 0 ? "completed" : "active",
@@ -81,6 +84,11 @@ export class FakeServer {
 
   session(id) {
     return this.sessions.get(id);
+  }
+
+  /** The session as it answers for it. */
+  info(id) {
+    return this.#info(this.session(id));
   }
 
   content(id) {
@@ -111,14 +119,10 @@ export class FakeServer {
       ({ sha256: sha, state }) => sha === file.sha256 && ["active", "assembling"].includes(state),
     );
     if (open) return { ...this.#info(open), status: "resumed" };
-    const session = {
-      id: `s${this.sessions.size + 1}`,
-      ...file,
-      state: file.size === 0 ? "completed" : "active",
-      chunks: new Map(),
-    };
-    this.sessions.set(session.id, session);
-    return { ...this.#info(session), status: "created" };
+    const known = this.#completed(file);
+    if (known) return { ...this.#info(known), status: "file_exists" };
+    const state = file.size === 0 ? "completed" : "active";
+    return { ...this.#info(this.#opened({ ...file, state, chunks: new Map() })), status: "created" };
   }
 
   async status({ id }) {
@@ -145,13 +149,17 @@ export class FakeServer {
   }
 
   async complete({ id }, declared) {
-    await this.#heard("complete");
+    const answer = await this.#heard("complete", "complete", { id });
+    if (answer) return answer;
     const session = this.#find(id);
+    if (!["active", "assembling"].includes(session.state)) return this.#info(session);
     const { missing } = this.#info(session);
     if (missing.length > 0) throw refusal(409, "chunks_missing", { problem: { missing } });
     session.sha256 ??= declared;
-    const agrees = session.sha256 === sha256(this.content(id));
-    Object.assign(session, agrees ? { state: "completed" } : { state: "failed", error: DECEIVED });
+    session.state = "assembling";
+    session.looks = this.looks;
+    this.#verify(session);
+    return this.#info(session);
   }
 
   async cancel({ id }) {
@@ -163,7 +171,32 @@ export class FakeServer {
 
   async #question(method, id) {
     const answer = await this.#heard(method, method, { id });
-    return answer ?? this.#info(this.#find(id));
+    const session = this.#find(id);
+    if (method === "status") this.#verify(session);
+    return answer ?? this.#info(session);
+  }
+
+  #verify(session) {
+    if (session.state !== "assembling") return;
+    session.looks = (session.looks ?? 0) - 1;
+    if (session.looks >= 0) return;
+    const agrees = session.sha256 === sha256(this.content(session.id));
+    Object.assign(session, agrees ? { state: "completed" } : { state: "failed", error: DECEIVED });
+  }
+
+  #opened(session) {
+    const opened = { id: `s${this.sessions.size + 1}`, ...session };
+    this.sessions.set(opened.id, opened);
+    return opened;
+  }
+
+  /** The completed session of that content, name and folder; a new one where only those differ. */
+  #completed({ sha256: sha, filename, folder = "" }) {
+    const all = [...this.sessions.values()];
+    const same = all.filter((each) => each.sha256 === sha && each.state === "completed");
+    if (same.length === 0) return null;
+    const own = same.find((each) => each.filename === filename && (each.folder ?? "") === folder);
+    return own ?? this.#opened({ ...same[0], id: `s${all.length + 1}`, filename, folder });
   }
 
   #receive(id, index, bytes, digest) {
@@ -194,13 +227,14 @@ export class FakeServer {
     return Buffer.from(bytes.subarray(index * this.chunkSize, (index + 1) * this.chunkSize));
   }
 
-  #info({ id, filename, size, sha256: sha, state, chunks, error }) {
+  #info({ id, filename, folder = "", size, sha256: sha, state, chunks, error }) {
     const total = Math.ceil(size / this.chunkSize);
     const indices = [...Array(total).keys()];
     return {
       id,
       state,
       filename,
+      folder,
       size,
       chunk_size: this.chunkSize,
       total_chunks: total,

@@ -1,5 +1,6 @@
 /** Time, chance and the network in the hands of a test. */
 
+import { setMaxListeners } from "node:events";
 import { setImmediate } from "node:timers/promises";
 
 /** Lets everything that waits for nothing but other promises run. */
@@ -50,6 +51,12 @@ export class FakeClock {
 
 export class FakeConnectivity extends EventTarget {
   online = true;
+
+  constructor() {
+    super();
+    // Each request under way listens, and that may be many.
+    setMaxListeners(0, this);
+  }
 
   goOffline() {
     this.online = false;
