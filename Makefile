@@ -11,8 +11,12 @@ export HOLDFAST_DATA := $(abspath $(DATA))
 # Node comes from PyPI too, so that its tools find it.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+# Without line numbers and dates, so that a change of the catalogues shows what changed.
+MESSAGES := --add-location file --no-wrap --no-obsolete \
+  $(foreach folder,.venv node_modules var tests e2e benchmarks static/vendor,--ignore $(folder))
+
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lint types js python browser browser-tools chaos format clean
+.PHONY: help run test test-long quick lint types js python browser browser-tools chaos screenshots messages format clean
 
 help: ## List what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -21,7 +25,10 @@ run: .venv/run.stamp ## Serve http://127.0.0.1:8000 (PORT=, HOST=, DATA=; HOLDFA
 	@exec $(BIN)/python manage.py serve --prepare --host $(HOST) --port $(PORT)
 
 test: lint types js browser-tools ## Everything that CI runs: checks, Python, JavaScript and browser tests
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not long"
+
+test-long: browser-tools ## The tests that take minutes: very many files, very large ones
+	$(BIN)/pytest -m long -s
 
 quick: .venv/test.stamp ## The tests that need no browser and no server, in seconds
 	$(BIN)/pytest tests -m "not server and not browser and not thorough" -q
@@ -43,12 +50,23 @@ python: .venv/test.stamp ## The Python tests, without the browser
 	$(BIN)/pytest tests
 
 browser: browser-tools ## The browser tests
-	$(BIN)/pytest e2e
+	$(BIN)/pytest e2e -m "not long"
 
-browser-tools: .venv/browser.stamp
+browser-tools: .venv/browser.stamp node_modules/.stamp
 
 chaos: .venv/test.stamp ## Ten minutes of faults against a real server (SEED=, SECONDS=)
 	$(BIN)/python -m benchmarks.chaos $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
+
+screenshots: browser-tools ## Take pictures of every state (FOLDER=), and those of the README
+	$(BIN)/python -m e2e.screenshots $(or $(FOLDER),var/screenshots)
+
+messages: export HOLDFAST_DATA := $(CURDIR)/.venv/lint-data
+messages: .venv/test.stamp ## Collect the texts for translation and compile them (needs GNU gettext)
+	$(BIN)/python manage.py makemessages --all $(MESSAGES)
+	$(BIN)/python manage.py makemessages --all $(MESSAGES) --domain djangojs
+	@sed -i.old '/^"POT-Creation-Date/d' uploads/locale/*/LC_MESSAGES/*.po
+	@rm uploads/locale/*/LC_MESSAGES/*.po.old
+	$(BIN)/python manage.py compilemessages --ignore .venv --ignore node_modules
 
 format: .venv/test.stamp ## Format the Python code
 	$(BIN)/ruff check --fix .

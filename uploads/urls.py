@@ -8,8 +8,8 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 from django_htmx.middleware import HtmxDetails
 
-from uploads.protocols import native
-from uploads.web import views
+from uploads.protocols import form, native
+from uploads.web import actions, tokens, views
 
 app_name = "uploads"
 
@@ -31,6 +31,15 @@ def htmx_or(html: View, json: View) -> View:
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
+    path("uploads/<uuid:session_id>/", views.details, name="details"),
+    path("uploads/<uuid:session_id>/rename", actions.rename, name="rename"),
+    path("uploads/<uuid:session_id>/remove", actions.remove_one, name="remove"),
+    path("uploads/remove", actions.remove_chosen, name="remove-chosen"),
+    path("uploads/restore", actions.restore, name="restore"),
+    path("uploads/send", form.send, name="send"),
+    path("tokens/", tokens.tokens, name="tokens"),
+    path("tokens/<int:token_id>/revoke", tokens.revoke, name="revoke-token"),
+    path("texts.js", views.texts, name="texts"),
     path("api/v1/uploads", native.session_list, name="sessions"),
     path(
         "api/v1/uploads/handshake",

@@ -31,6 +31,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "uploads.web.timezones.TimezoneMiddleware",
     "django.middleware.common.CommonMiddleware",
     "uploads.web.form_bodies.FormBodiesMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -87,6 +89,10 @@ LOGIN_REDIRECT_URL = "uploads:dashboard"
 LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "en"
+#: What there are whole translations of; each browser is answered in the one it asks for.
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+#: Those of the app: templates and page modules, which stand outside it, are translated there too.
+LOCALE_PATHS = [BASE_DIR / "uploads" / "locale"]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True

@@ -170,9 +170,19 @@ def test_a_form_finishes_an_interrupted_upload_of_the_same_content(
     with mock.patch("uploads.protocols.form.receive_chunk", wraps=receive_chunk) as received:
         send({"file": file()})
     assert [call.args[1] for call in received.call_args_list] == [0, 2]
-    session = FileSession.objects.get()
-    assert (str(session.pk), session.status) == (begun["id"], SessionStatus.COMPLETED)
+    session = FileSession.objects.get(pk=begun["id"])
+    assert session.status == SessionStatus.COMPLETED
     assert content(alice_client, session) == DATA
+    # That keeps its name, and the form's file has its own.
+    named = FileSession.objects.get(filename="tides.csv")
+    assert (named.status, named.stored_file) == (SessionStatus.COMPLETED, session.stored_file)
+
+
+def test_two_equal_files_of_one_form_keep_both_names(alice_client: Client, send: Send) -> None:
+    send({"file": [file(name="a.csv"), file(name="b.csv")]})
+    entries = FileSession.objects.filter(status=SessionStatus.COMPLETED)
+    assert sorted(entry.filename for entry in entries) == ["a.csv", "b.csv"]
+    assert [content(alice_client, entry) for entry in entries] == [DATA, DATA]
 
 
 def test_p9_the_same_content_of_another_user_is_not_found(
@@ -438,11 +448,11 @@ def test_other_methods_are_405_to_everybody(alice_client: Client) -> None:
 def test_an_upload_with_other_bytes_under_this_hash_is_said_to_be_so(
     alice_client: Client, begin: Begin, put: Put, send: Send
 ) -> None:
-    """P1: the earlier client's chunk was wrong, so that fails; the form sent again works."""
-    assert put(begin(), 0, flipped(CHUNKS[0])).status_code == 200
+    """P1: the earlier client's chunk was wrong, so that upload fails; the form's own does not."""
+    begun = begin()
+    assert put(begun, 0, flipped(CHUNKS[0])).status_code == 200
     send({"file": file()})
-    assert FileSession.objects.get().status == SessionStatus.FAILED
-    send({"file": file()})
+    assert FileSession.objects.get(pk=begun["id"]).status == SessionStatus.FAILED
     session = FileSession.objects.get(status=SessionStatus.COMPLETED)
     assert content(alice_client, session) == DATA
 

@@ -6,7 +6,12 @@ from django.test import Client
 from django.urls import reverse
 
 from uploads.engine.tokens import find_owner, issue_token
-from uploads.models import AccessToken
+from uploads.models import AccessToken, EventKind, FileSession, SessionEvent
+from uploads.web.headers import HEADER, POLICY
+
+from .pages import completed, make_session, trashed
+
+MODELS = ("filesession", "storedfile", "usage", "accesstoken")
 
 
 @pytest.fixture
@@ -37,3 +42,39 @@ def test_no_token_is_edited_or_deleted_here(admin_of_site: Client, alice: User) 
         assert admin_of_site.post(url, {"name": "other", "post": "yes"}).status_code == 403
     token.refresh_from_db()
     assert token.name == "script"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_lists_of_the_admin_look_and_do_not_touch(
+    alice: User, admin_of_site: Client, model: str
+) -> None:
+    completed(alice)
+    issue_token(alice, "script")
+    response = admin_of_site.get(f"/admin/uploads/{model}/")
+    assert (response.status_code, response[HEADER]) == (200, POLICY)
+    assert admin_of_site.get(f"/admin/uploads/{model}/", {"q": "tides"}).status_code == 200
+    assert admin_of_site.get(f"/admin/uploads/{model}/add/").status_code == 403
+
+
+def test_a_session_is_looked_at_with_its_story_and_never_changed(
+    alice: User, admin_of_site: Client
+) -> None:
+    session = make_session(alice)
+    SessionEvent.objects.create(session=session, kind=EventKind.RENAMED, detail="old-name.csv")
+    own = f"/admin/uploads/filesession/{session.pk}/"
+    page = admin_of_site.get(own + "change/")
+    assert page.status_code == 200
+    assert "old-name.csv" in page.content.decode()
+    story = {"events-TOTAL_FORMS": "0", "events-INITIAL_FORMS": "0", "status": "completed"}
+    assert admin_of_site.post(own + "change/", story).status_code == 403
+    assert admin_of_site.post(own + "delete/", {"post": "yes"}).status_code == 403
+    assert FileSession.objects.get().status == session.status
+    assert session.events.count() == 1
+
+
+def test_the_operator_finds_what_an_owner_has_deleted(alice: User, admin_of_site: Client) -> None:
+    trashed(alice, "gone.txt")
+    completed(alice, "kept.txt")
+    html = admin_of_site.get("/admin/uploads/filesession/", {"trashed_at__isempty": "0"})
+    assert "gone.txt" in html.content.decode()
+    assert "kept.txt" not in html.content.decode()

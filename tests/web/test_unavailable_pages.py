@@ -17,9 +17,13 @@ from pytest_django import Settings
 
 from uploads.engine.tokens import issue_token
 from uploads.errors import StorageUnavailable
-from uploads.web import form_bodies, views
+from uploads.web import actions, form_bodies, views
+from uploads.web.context import list_context
 from uploads.web.form_bodies import MAX_FORMS
 from uploads.web.headers import HEADER, POLICY
+from uploads.web.listing import Listing
+
+from .pages import address, completed
 
 LIST = "/api/v1/uploads/handshake"
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -43,10 +47,10 @@ def list_fails(monkeypatch: pytest.MonkeyPatch) -> Fail:
     """The query for the list of uploads raises."""
 
     def fail(error: Exception) -> None:
-        def rows_context(*_: object) -> None:
+        def list_context(*_: object) -> None:
             raise error
 
-        monkeypatch.setattr(views, "rows_context", rows_context)
+        monkeypatch.setattr(views, "list_context", list_context)
 
     return fail
 
@@ -122,11 +126,11 @@ def test_a_session_that_somebody_ended_is_still_that(
 ) -> None:
     settings.SESSION_SAVE_EVERY_REQUEST = True
 
-    def signed_out_meanwhile(*_: object) -> dict[str, object]:
+    def signed_out_meanwhile(user: User, listing: Listing) -> dict[str, object]:
         Session.objects.all().delete()
-        return {}
+        return list_context(user, listing)
 
-    monkeypatch.setattr(views, "rows_context", signed_out_meanwhile)
+    monkeypatch.setattr(views, "list_context", signed_out_meanwhile)
     response = alice_client.get("/", headers=BROWSER)
     assert response.status_code == 400
     assert "The request was not understood" in response.content.decode()
@@ -185,6 +189,23 @@ def test_a_refresh_that_fails_leaves_the_list_as_it_is(
     assert response.content == b""
     assert response["HX-Reswap"] == "none"
     assert int(response["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize("locked_out", ["remove", "rename"])
+def test_an_action_that_the_database_has_no_time_for_changes_nothing_and_says_so(
+    alice: User, alice_client: Client, monkeypatch: pytest.MonkeyPatch, locked_out: str
+) -> None:
+    def busy(*_: object) -> None:
+        raise BUSY
+
+    session = completed(alice)
+    monkeypatch.setattr(actions, "trash", busy)
+    monkeypatch.setattr(actions, "rename_session", busy)
+    data = {"filename": "other.txt"}
+    html = expect_calm(alice_client.post(address(session, locked_out), data, headers=BROWSER))
+    assert "The server is busy" in html
+    session.refresh_from_db()
+    assert (session.filename, session.trashed_at) == ("tides.csv", None)
 
 
 def test_a_script_is_refused_in_the_shape_of_all_refusals(

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from uploads.errors import StorageFull, StorageUnavailable
 from uploads.failpoints import Failpoint, reach
-from uploads.models import FileSession, SessionStatus, StoredFile
+from uploads.models import OPEN_STATUSES, FileSession, SessionStatus, StoredFile
 from uploads.storage import get_store
 
 from . import usage
@@ -23,16 +23,24 @@ def remove(session: FileSession) -> None:
 
     Raises SessionCancelled when it was cancelled already.
     """
-    while session.status in {SessionStatus.ACTIVE, SessionStatus.ASSEMBLING}:
+    ended = cancel(session)
+    if ended is None:
+        return
+    if ended.status == SessionStatus.CANCELLED:
+        raise refusal(ended)
+    delete(ended)
+
+
+def cancel(session: FileSession) -> FileSession | None:
+    """Cancel an open session. One that has ended meanwhile is left alone, and returned."""
+    while session.status in OPEN_STATUSES:
         source = SessionStatus(session.status)
         if move(session.pk, source, SessionStatus.CANCELLED, stored_file=None):
             # A chunk on its way now finds the session cancelled, and writes nothing.
             _discard(session)
-            return
+            return None
         session = reread(session)
-    if session.status == SessionStatus.CANCELLED:
-        raise refusal(session)
-    delete(session)
+    return session
 
 
 def delete(session: FileSession, *, only_if: Q | None = None) -> int | None:

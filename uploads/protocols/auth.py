@@ -17,6 +17,16 @@ _HOW_TO = (
 )
 
 
+#: With this a page says whose it is. Pages outlive a sign-in in another tab.
+PAGE_OF = "X-Holdfast-User"
+
+
+def is_of_another(request: HttpRequest) -> bool:
+    """Whether a page of another account asks: what it sends must not become this one's."""
+    page_of = request.headers.get(PAGE_OF, "")
+    return bool(page_of) and page_of != str(request.user.pk)
+
+
 def authenticate(request: HttpRequest) -> AbstractBaseUser:
     """The user behind the request. Reads no body. Raises NotAuthenticated or CsrfFailed."""
     header = request.headers.get("Authorization", "")
@@ -24,6 +34,8 @@ def authenticate(request: HttpRequest) -> AbstractBaseUser:
         return _by_token(header)
     if not request.user.is_authenticated:
         raise NotAuthenticated(f"This address needs you to be signed in. {_HOW_TO}")
+    if is_of_another(request):
+        raise NotAuthenticated("This page belongs to another account than the one signed in now.")
     if request.method not in _SAFE_METHODS:
         _check_csrf(request, request.META.get(settings.CSRF_HEADER_NAME))
     return request.user

@@ -19,6 +19,8 @@ MAX_CELLS = 64
 #: Beyond, chunks share columns: about as many as a narrow row has pixels to tell apart.
 MAX_COLUMNS = 200
 _GAP = 4
+#: The narrowest mark of a single chunk that can be seen among thousands.
+_NARROWEST = 5
 
 Fill = Literal["in", "part", "out"]
 
@@ -37,13 +39,25 @@ class ChunkMap:
     bars: list[Bar]
     received: int
     total: int
+    #: Of a single chunk: its left edge is `index * step`, and it is `mark` wide. By these a page
+    #: marks the chunks that are on their way.
+    step: float
+    mark: float
     width: int = WIDTH
     height: int = HEIGHT
 
 
 def draw(bitmap: Bitmap) -> ChunkMap:
-    bars = _cells(bitmap) if bitmap.total <= MAX_CELLS else _columns(bitmap)
-    return ChunkMap(list(bars), received=len(bitmap), total=bitmap.total)
+    total = bitmap.total
+    if total <= MAX_CELLS:
+        step = _cell_step(bitmap)
+        return ChunkMap(list(_cells(bitmap)), len(bitmap), total, step, step - _GAP)
+    step = WIDTH / total
+    return ChunkMap(list(_columns(bitmap)), len(bitmap), total, step, max(step, _NARROWEST))
+
+
+def _cell_step(bitmap: Bitmap) -> float:
+    return (WIDTH + _GAP) / max(1, bitmap.total)
 
 
 def _cells(bitmap: Bitmap) -> Iterator[Bar]:
@@ -51,7 +65,7 @@ def _cells(bitmap: Bitmap) -> Iterator[Bar]:
     if not bitmap.total:
         yield Bar(0, WIDTH, "in")
         return
-    step = (WIDTH + _GAP) / bitmap.total
+    step = _cell_step(bitmap)
     for start, end, present in bitmap.runs():
         for index in range(start, end):
             yield _bar(index * step, step - _GAP, "in" if present else "out")

@@ -8,18 +8,36 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import urlencode
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from uploads import conf
+from uploads.core.plan import MIB
 from uploads.engine.recovery import recover_if_stuck
 from uploads.engine.rereading import DAMAGED_ERROR, is_damaged
-from uploads.models import FileSession, FileSessionQuerySet, SessionStatus
+from uploads.engine.trash import UNDO, restorable
+from uploads.engine.usage import usage_of
+from uploads.models import (
+    EventKind,
+    FileSession,
+    FileSessionQuerySet,
+    SessionEvent,
+    SessionStatus,
+    Usage,
+)
+from uploads.storage import get_store
 
 from .chunk_map import ChunkMap, draw
+from .listing import KINDS, SHOWN, SORTS, UNFINISHED, Listing, Page, page_of
 
 #: A chunk arrived this recently: somebody is probably sending, in this tab or elsewhere.
 RECENT = timedelta(seconds=30)
+#: Rows of what is under way on the front page; the rest has a page of its own.
+MAX_UNFINISHED = 100
+#: Of what happened to an upload, the latest.
+MAX_EVENTS = 200
+
+_GIB = 1024 * MIB
 
 #: What a row calls a completed session whose stored file has rotted.
 DAMAGED = "damaged"
@@ -31,6 +49,21 @@ _LABELS = {
     SessionStatus.CANCELLED: _("Cancelled"),
     SessionStatus.EXPIRED: _("Expired"),
     DAMAGED: _("Damaged"),
+}
+_EVENTS = {
+    EventKind.OPENED: _("Begun"),
+    EventKind.CONTINUED: _("Taken up again"),
+    EventKind.RECEIVED: _("All chunks in, verification began"),
+    EventKind.REOPENED: _("Damage found, damaged chunks asked for again"),
+    EventKind.COMPLETED: _("Verified and complete"),
+    EventKind.FAILED: _("Failed"),
+    EventKind.CANCELLED: _("Cancelled"),
+    EventKind.EXPIRED: _("Expired"),
+    EventKind.RENAMED: _("Renamed; it was called"),
+    EventKind.TRASHED: _("Deleted"),
+    EventKind.RESTORED: _("Deletion undone"),
+    EventKind.DAMAGED: _("Found damaged on the server's disk"),
+    EventKind.MENDED: _("Mended"),
 }
 
 
@@ -45,22 +78,22 @@ class Row:
     #: Why it failed or is damaged, in a sentence for people.
     error: Any
     under_way: bool
+    #: Active, and nobody has sent anything for a while.
+    interrupted: bool
     received_bytes: int
     progress: float
     chunk_map: ChunkMap | None
     content_url: str
+    details_url: str
     #: What the upload module needs to continue this session, as JSON.
     to_resume: str
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A stretch of the list, newest first; `newer` and `older` are queries, or empty."""
-
-    sessions: list[FileSession]
-    own: str
-    newer: str
-    older: str
+class Event:
+    at: datetime
+    sentence: Any
+    detail: str
 
 
 def row_context(session: FileSession) -> dict[str, Any]:
@@ -68,22 +101,85 @@ def row_context(session: FileSession) -> dict[str, Any]:
     return {"row": _row(session, timezone.now())}
 
 
-def rows_context(user: AbstractBaseUser, before: str = "", after: str = "") -> dict[str, Any]:
-    """For partials/uploads/session_rows.html.
-
-    `before` and `after` are ids of the user's sessions: the page that follows or precedes it.
-    Others, and what is no id, give the first page.
-    """
-    now = timezone.now()
-    page = _page(user, before, after)
-    rows = [_row(recover_if_stuck(session), now) for session in page.sessions]
+def details_context(session: FileSession) -> dict[str, Any]:
+    """For partials/uploads/details.html."""
+    row = _row(session, timezone.now())
+    events = SessionEvent.objects.filter(session=session).order_by("-at", "-id")[:MAX_EVENTS]
     return {
-        "rows": rows,
-        "under_way": any(row.under_way for row in rows),
-        "page": page,
-        "list_url": reverse("uploads:handshake") + page.own,
-        "dashboard_url": reverse("uploads:dashboard"),
+        "row": row,
+        "under_way": row.under_way,
+        "kind": KINDS.get(session.kind, ""),
+        "chunks": session.plan.total if session.size is not None else None,
+        "events": [Event(e.at, _EVENTS[EventKind(e.kind)], e.detail) for e in reversed(events)],
     }
+
+
+def list_context(user: AbstractBaseUser, listing: Listing) -> dict[str, Any]:
+    """For partials/uploads/list.html."""
+    now = timezone.now()
+    own = FileSession.objects.owned_by(user)
+    page = page_of(own, listing, conf.current().page_size)
+    listing = page.listing
+    rows = _rows(page.sessions, now)
+    unfinished = _unfinished(user, now) if listing.is_front else []
+    usage = usage_of(user)
+    return {
+        "listing": listing,
+        "page": page,
+        "rows": rows,
+        "unfinished": unfinished[:MAX_UNFINISHED],
+        "more_unfinished": len(unfinished) > MAX_UNFINISHED,
+        "unfinished_url": reverse("uploads:dashboard") + Listing(shown=UNFINISHED).query(),
+        "interrupted": _interrupted(own, now) if unfinished else 0,
+        "under_way": any(row.under_way for row in [*unfinished, *rows]),
+        "empty": _is_empty(listing, page, unfinished, usage),
+        "usage": usage,
+        "free_bytes": _about(get_store().free_bytes()),
+        "sorts": SORTS,
+        "kinds": KINDS,
+        "list_url": reverse("uploads:handshake") + listing.query(),
+        "dashboard_url": reverse("uploads:dashboard"),
+        **_undo(user, now),
+    }
+
+
+def _unfinished(user: AbstractBaseUser, now: datetime) -> list[Row]:
+    """Those that moved last, in the order in which they were begun: rows that move keep their
+    place. (By that order alone the database would walk all files to find them.)
+    """
+    sessions = FileSession.objects.owned_by(user).filter(status__in=SHOWN[UNFINISHED])
+    latest = sessions.order_by("-updated_at", "-id")[: MAX_UNFINISHED + 1]
+    return _rows(sorted(latest, key=lambda s: (s.created_at, s.pk), reverse=True), now)
+
+
+def _interrupted(own: FileSessionQuerySet, now: datetime) -> int:
+    """All that wait for somebody to go on with them, beyond the rows that are shown as well."""
+    waiting = own.filter(status=SessionStatus.ACTIVE, updated_at__lt=now - RECENT)
+    return waiting.filter(expires_at__gt=now).count()
+
+
+def _rows(sessions: list[FileSession], now: datetime) -> list[Row]:
+    return [_row(recover_if_stuck(session), now) for session in sessions]
+
+
+def _is_empty(listing: Listing, page: Page, unfinished: list[Row], usage: Usage) -> bool:
+    """Whether this person has nothing here at all."""
+    return listing.is_front and not (page.sessions or unfinished or usage.stored_files)
+
+
+def _about(free: int) -> int:
+    """Rounded down to what a person reads: whatever others send must not make a list look new."""
+    return free - free % (_GIB if free >= 10 * _GIB else _GIB // 10)
+
+
+def _undo(user: AbstractBaseUser, now: datetime) -> dict[str, Any]:
+    """What was deleted a moment ago, and for how many seconds it may come back."""
+    trashed = restorable(user)
+    if not trashed:
+        return {"trashed": []}
+    latest = max(session.trashed_at for session in trashed if session.trashed_at)
+    left = (latest + UNDO - now).total_seconds()
+    return {"trashed": trashed, "undo_seconds": max(1, round(left))}
 
 
 def _row(session: FileSession, now: datetime) -> Row:
@@ -94,14 +190,23 @@ def _row(session: FileSession, now: datetime) -> Row:
         session=session,
         state=state,
         label=_("Active just now") if recent else _LABELS[state],
-        error=_(DAMAGED_ERROR) if state == DAMAGED else session.error,
+        error=_reason(session, state),
         under_way=recent or state == SessionStatus.ASSEMBLING,
+        interrupted=state == SessionStatus.ACTIVE and not recent,
         received_bytes=session.received_bytes if known else 0,
         progress=session.progress if known else 0.0,
         chunk_map=draw(session.bitmap) if known else None,
         content_url=_url("uploads:content", session),
+        details_url=_url("uploads:details", session),
         to_resume=_to_resume(session),
     )
+
+
+def _reason(session: FileSession, state: str) -> str:
+    """In the language of whoever looks; the row keeps the sentence in English."""
+    sentence = DAMAGED_ERROR if state == DAMAGED else session.error
+    # The translation of nothing would be the catalogue's own header.
+    return gettext(sentence) if sentence else ""
 
 
 def _state(session: FileSession, now: datetime) -> str:
@@ -117,6 +222,7 @@ def _to_resume(session: FileSession) -> str:
         {
             "id": str(session.pk),
             "filename": session.filename,
+            "folder": session.folder,
             "size": session.size,
             "chunk_size": session.chunk_size,
             "sha256": session.sha256 or None,
@@ -127,38 +233,3 @@ def _to_resume(session: FileSession) -> str:
 
 def _url(name: str, session: FileSession) -> str:
     return reverse(name, kwargs={"session_id": session.pk})
-
-
-def _page(user: AbstractBaseUser, before: str, after: str) -> Page:
-    own = FileSession.objects.owned_by(user).select_related("stored_file")
-    listed = own.exclude(status=SessionStatus.CANCELLED)
-    size = conf.current().page_size
-    if cursor := own.by_text(after):
-        newer = list(listed.newer_than(cursor).order_by("created_at", "id")[: size + 1])
-        # Fewer than a page precede it: then the first page, full, is what was meant.
-        if len(newer) > size:
-            sessions = newer[size - 1 :: -1]
-            return Page(sessions, _query(after=cursor), _query(after=sessions[0]), _older(sessions))
-    elif cursor := own.by_text(before):
-        sessions, more = _newest(listed.older_than(cursor), size)
-        if sessions:
-            newer_query = _query(after=sessions[0])
-            return Page(
-                sessions, _query(before=cursor), newer_query, _older(sessions) if more else ""
-            )
-    sessions, more = _newest(listed, size)
-    return Page(sessions, "", "", _older(sessions) if more else "")
-
-
-def _newest(sessions: FileSessionQuerySet, size: int) -> tuple[list[FileSession], bool]:
-    """The first page of `sessions`, and whether there are more."""
-    found = list(sessions.order_by("-created_at", "-id")[: size + 1])
-    return found[:size], len(found) > size
-
-
-def _older(sessions: list[FileSession]) -> str:
-    return _query(before=sessions[-1])
-
-
-def _query(**cursor: FileSession) -> str:
-    return "?" + urlencode({name: str(session.pk) for name, session in cursor.items()})

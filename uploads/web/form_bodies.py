@@ -5,6 +5,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponseBase
 from django.http.request import UnreadablePostError
 
@@ -30,9 +32,12 @@ class FormBodiesMiddleware:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
-        """Raises Unavailable when too many forms are being read."""
+        """Raises Unavailable when too many forms are being read, RequestDataTooBig for files."""
         if request.method != "POST" or getattr(view, "csrf_exempt", False):
             return
+        # Django counts fields only: a file in the form it would put on the disk, whoever sends it.
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise RequestDataTooBig("No form of this kind is that large.")
         if not _forms.acquire(blocking=False):
             raise Unavailable("The server is reading as many forms as it can. Try again shortly.")
         try:

@@ -37,8 +37,12 @@ export function fromInput(files) {
  */
 export function fromDataTransfer(dataTransfer) {
   const items = [...dataTransfer.items].filter(({ kind }) => kind === "file");
-  // All of them before anything is waited for.
-  const dropped = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
+  // All of them before anything is waited for; and of hundreds no more than is needed, for each
+  // keeps the page still for a moment.
+  const dropped = items.map((item) => {
+    const entry = item.webkitGetAsEntry();
+    return { entry, file: entry ? null : item.getAsFile() };
+  });
   const reader = new Reader();
   return joined(dropped.map(({ entry, file }) => dropOf(reader, entry, file)));
 }
@@ -72,6 +76,7 @@ export async function fromClipboard(clipboardData, now) {
  */
 async function dropOf(reader, entry, file) {
   if (entry && isFolder(entry)) return reader.walk(entry, entry.name);
+  if (entry) return reader.read(entry, "");
   return { files: file ? [{ file, folder: "" }] : [], unreadable: [], empty: 0 };
 }
 
@@ -99,13 +104,22 @@ class Reader {
    * @param {string} folder
    * @returns {Promise<Choice>}
    */
-  async #visit(entry, folder) {
+  #visit(entry, folder) {
     const path = `${folder}/${entry.name}`;
-    if (isFolder(entry)) return this.walk(entry, path);
+    return isFolder(entry) ? this.walk(entry, path) : this.read(entry, folder);
+  }
+
+  /**
+   * @param {FileSystemEntry} entry of a file
+   * @param {string} folder
+   * @returns {Promise<Choice>}
+   */
+  async read(entry, folder) {
     try {
       const file = await this.#queue.add(() => fileOf(/** @type {FileSystemFileEntry} */ (entry)));
       return { files: [{ file, folder }], unreadable: [], empty: 0 };
     } catch {
+      const path = folder ? `${folder}/${entry.name}` : entry.name;
       return { files: [], unreadable: [path], empty: 0 };
     }
   }

@@ -48,6 +48,7 @@ const SAFE_METHODS = ["GET", "HEAD"];
 export class HttpTransport {
   #csrfToken;
   #handshakeUrl;
+  #own;
   #fetch;
   #createXhr;
   #clock;
@@ -58,6 +59,7 @@ export class HttpTransport {
   constructor(options) {
     this.#csrfToken = options.csrfToken;
     this.#handshakeUrl = options.handshakeUrl ?? HANDSHAKE_URL;
+    this.#own = options.headers ?? {};
     this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
     this.#createXhr = options.createXhr ?? (() => new XMLHttpRequest());
     this.#clock = options.clock ?? systemClock;
@@ -182,8 +184,9 @@ export class HttpTransport {
    * @returns {Record<string, string>}
    */
   #headers(method) {
-    if (SAFE_METHODS.includes(method)) return { Accept: ACCEPT };
-    return { Accept: ACCEPT, "X-CSRFToken": this.#csrfToken() };
+    const headers = { ...this.#own, Accept: ACCEPT };
+    if (SAFE_METHODS.includes(method)) return headers;
+    return { ...headers, "X-CSRFToken": this.#csrfToken() };
   }
 
   /**

@@ -415,6 +415,8 @@ export interface TransportOptions {
   readonly csrfToken: () => string;
   /** `/api/v1/uploads/handshake` by default. */
   readonly handshakeUrl?: string;
+  /** Sent with every request. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly fetch?: typeof fetch;
   readonly createXhr?: () => XMLHttpRequest;
   readonly clock?: Clock;

@@ -54,9 +54,11 @@ export class Uploader extends EventTarget {
     return [...this.#uploads];
   }
 
-  /** Whether leaving the page would interrupt anything. */
+  /** Whether leaving the page would interrupt anything, or lose what the server does not know. */
   get busy() {
-    for (const { phase } of this.#uploads) if (isBusyPhase(phase)) return true;
+    for (const { phase, sessionId } of this.#uploads) {
+      if (isBusyPhase(phase) || (phase === "paused" && sessionId === null)) return true;
+    }
     return false;
   }
 

@@ -1,0 +1,122 @@
+/**
+ * When the page asks the server for the list, or the upload that it is about, anew: htmx does it
+ * every two seconds while something moves, and here is all else. Hidden tabs never ask.
+ */
+
+import { parseRetryAfter } from "../retry.js";
+import { byId } from "./dom.js";
+
+/** Milliseconds between two refreshes, however fast things happen; and with many files at once. */
+const REFRESH = 1000;
+const CALM_REFRESH = 3000;
+/** Uploads under way from which on a refresh tells nobody more if it comes sooner. */
+const MANY = 10;
+/** Seconds until a list that a busy server did not give is asked for again, unless it says so. */
+const AFTER_REFUSAL = 5;
+/** Milliseconds without a look at the server, after which somebody who comes back wants one. */
+const STALE = 15_000;
+/** What the tabs of one browser tell each other. */
+const CHANNEL = "holdfast";
+
+export class Refreshing {
+  #channel = new BroadcastChannel(CHANNEL);
+  /** @type {number | undefined} */
+  #timer;
+  /** @type {number | undefined} */
+  #retryTimer;
+  /** @type {number | undefined} */
+  #undoTimer;
+  #last = performance.now();
+  #underWay;
+
+  /** @param {() => number} underWay how many uploads of this tab move */
+  constructor(underWay) {
+    this.#underWay = underWay;
+    this.#channel.addEventListener("message", () => this.soon());
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) this.soon();
+    });
+    // Nothing was moving, so nothing was asked for; meanwhile somebody may have begun elsewhere.
+    for (const sign of ["focus", "online", "pointerdown", "keydown"]) {
+      window.addEventListener(sign, () => this.#backAgain());
+    }
+    document.body.addEventListener("htmx:before:request", (event) => {
+      if (isRefresh(event) && (document.hidden || !navigator.onLine)) event.preventDefault();
+    });
+    document.body.addEventListener("htmx:before:response", (event) => this.#answered(event));
+    document.body.addEventListener("htmx:before:swap", (event) => {
+      if (isRefresh(event) && isOutdated(event)) event.preventDefault();
+    });
+    this.watchUndo();
+  }
+
+  /** Has the list fetched anew: now, or when enough time has passed since the last time. */
+  soon() {
+    if (this.#timer !== undefined) return;
+    const apart = this.#underWay() > MANY ? CALM_REFRESH : REFRESH;
+    const wait = Math.max(0, this.#last + apart - performance.now());
+    this.#timer = window.setTimeout(() => {
+      this.#timer = undefined;
+      this.#last = performance.now();
+      document.body.dispatchEvent(new CustomEvent("uploads:changed"));
+    }, wait);
+  }
+
+  /** Something has changed that other tabs may want to show. */
+  tellOthers() {
+    this.#channel.postMessage(null);
+  }
+
+  /** The offer to undo goes when its time is over. */
+  watchUndo() {
+    const seconds = document.getElementById("undo-notice")?.dataset.refreshIn;
+    window.clearTimeout(this.#undoTimer);
+    if (seconds) this.#undoTimer = window.setTimeout(() => this.soon(), Number(seconds) * 1000);
+  }
+
+  #backAgain() {
+    if (performance.now() - this.#last > STALE) this.soon();
+  }
+
+  /** @param {Event} event */
+  #answered(event) {
+    if (!isRefresh(event) || !(event instanceof CustomEvent)) return;
+    this.#last = performance.now();
+    const { status, headers } = event.detail.ctx.response;
+    if (status < 400) byId("signed-out").hidden = true;
+    if (status >= 500) this.#later(headers.get("Retry-After"));
+  }
+
+  /**
+   * Errors leave the list as it is, and nothing else may come along to have it fetched anew.
+   *
+   * @param {string | null} retryAfter
+   */
+  #later(retryAfter) {
+    const seconds = parseRetryAfter(retryAfter, Date.now()) ?? AFTER_REFUSAL;
+    window.clearTimeout(this.#retryTimer);
+    this.#retryTimer = window.setTimeout(() => this.soon(), seconds * 1000);
+  }
+}
+
+/**
+ * Whether it is about the list, or the upload that the page is about, fetched anew.
+ *
+ * @param {Event} event of htmx
+ */
+export function isRefresh({ target }) {
+  return target instanceof Element && target.matches("#uploads, [data-whole]");
+}
+
+/**
+ * Whether the page has gone on to another list while this one was asked for.
+ *
+ * @param {Event} event of htmx
+ */
+function isOutdated(event) {
+  if (!(event instanceof CustomEvent) || !(event.target instanceof Element)) return false;
+  const asked = new URL(event.detail.ctx.request.action, location.href);
+  const now = new URL(event.target.getAttribute("hx-get") ?? "", location.href);
+  asked.searchParams.delete("seen");
+  return asked.pathname !== now.pathname || `${asked.searchParams}` !== `${now.searchParams}`;
+}
