@@ -19,7 +19,7 @@ from .support import CHROMIUM_ARGUMENTS, PATIENCE, Complaints, Dashboard, Person
 PLAIN_HOST = "holdfast.test"
 
 #: More than there are tests.
-PEOPLE = 140
+PEOPLE = 260
 
 expect.set_options(timeout=PATIENCE)
 

@@ -1,15 +1,18 @@
-"""`python -m e2e.screenshots`: pictures of the dashboard, made by real uploads.
+"""`make screenshots`: pictures of the main states, made by real uploads to a real server.
 
-Writes the README's picture; with `--variants FOLDER` also a dark and a narrow one into FOLDER.
+Every state, wide and narrow, light and dark, goes into the folder named; those of the README into
+`docs/screenshots` as well.
 """
 
 import argparse
 import os
+import shutil
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from tests.support.bodies import payload
 from tests.support.client import NativeClient
@@ -27,16 +30,27 @@ from .support import (
     Person,
     age,
     begin,
+    in_django,
+    make_people,
     status,
 )
 
-README_PICTURE = Path(__file__).resolve().parents[1] / "docs" / "screenshots" / "dashboard.png"
-#: As tall as the list of five.
-SIZE = ViewportSize(width=1280, height=864)
+README_PICTURES = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
+#: Of the README, by state and variant.
+IN_README = {
+    "dashboard-wide-light": "dashboard.png",
+    "dashboard-wide-dark": "dashboard-dark.png",
+    "dashboard-narrow-light": "dashboard-narrow.png",
+    "details-wide-light": "details.png",
+    "many-wide-light": "many.png",
+    "token-made-wide-light": "token.png",
+}
+WIDE = ViewportSize(width=1280, height=900)
 NARROW = ViewportSize(width=390, height=844)
 
 COMPLETE = {
     "Specimen photographs 2026.zip": 38 * MIB,
+    "tide-table.csv": 84 * KIB,
     "Survey of the northern shore.pdf": 3 * MIB + 431 * KIB,
 }
 INTERRUPTED = "hydrophone-2026-11-18.flac"
@@ -46,102 +60,233 @@ INTERRUPTED_CHUNKS = [*range(11), 12, 13]
 PAUSED = "Drone mosaic, bay 7.tif"
 PAUSED_SIZE = 70 * MIB
 SENDING = "Kelp forest transect 14.mov"
-SENDING_SIZE = 320 * MIB
+SENDING_SIZE = 420 * MIB
 #: How much of it is in when the picture is taken.
-SENDING_CHUNKS = 27
+SENDING_CHUNKS = 20
 #: Bytes a second for each of three connections: enough to look alive, time enough to look.
 PACE = 4 * MIB
+NOTES = 60
+
+#: Sessions that failed and expired, as the engine and the clock leave them.
+TROUBLES = """
+from django.contrib.auth.models import User
+from uploads.engine.opening import Offer, open_session
+from uploads.engine.reasons import OTHER_HASH
+from uploads.models import FileSession
+owner = User.objects.get(username={name!r})
+for filename, status, error in (
+    ("field-notes.docx", "failed", OTHER_HASH),
+    ("old-archive.tar", "expired", ""),
+):
+    _, session = open_session(owner, Offer(filename=filename, size=30 * 1024**2))
+    FileSession.objects.filter(pk=session.pk).update(status=status, error=error)
+"""
 
 
-def send_by_script(server: Server, client: NativeClient) -> None:
-    """What was sent days ago, and what a dropped connection left of another upload."""
+class Studio:
+    """One state after another before the camera, each in all its variants."""
+
+    def __init__(
+        self, browser: Browser, server: Server, proxy: Proxy, pictures: Path, files: Path
+    ) -> None:
+        self.browser = browser
+        self.server = server
+        self.proxy = proxy
+        self.pictures = pictures
+        #: Of what is sent; it must stay there as long as it is being sent.
+        self.files = files
+        self.people = iter(make_people(server, 8))
+
+    def context(self) -> BrowserContext:
+        context = self.browser.new_context(
+            base_url=self.proxy.url, viewport=WIDE, device_scale_factor=2, locale="en-GB"
+        )
+        context.set_default_timeout(PATIENCE)
+        return context
+
+    def open(self, person: Person | None = None) -> Dashboard:
+        return Dashboard(self.context().new_page()).sign_in(person or next(self.people))
+
+    def shoot(self, page: Page, state: str) -> None:
+        """The page from its top, nothing under the pointer, in both widths and themes."""
+        self.pictures.mkdir(parents=True, exist_ok=True)
+        page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+        page.mouse.move(0, 0)
+        for width, viewport in {"wide": WIDE, "narrow": NARROW}.items():
+            page.set_viewport_size(viewport)
+            for theme in ("light", "dark"):
+                page.emulate_media(color_scheme=theme)
+                name = f"{state}-{width}-{theme}"
+                path = self.pictures / f"{name}.png"
+                page.screenshot(path=path, animations="disabled", full_page=width == "narrow")
+                print(path)
+                if name in IN_README:
+                    README_PICTURES.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, README_PICTURES / IN_README[name])
+        page.set_viewport_size(WIDE)
+        page.emulate_media(color_scheme="light")
+
+
+def sign_in(studio: Studio) -> None:
+    page = studio.context().new_page()
+    page.goto("/sign-in/")
+    studio.shoot(page, "sign-in")
+    page.get_by_label("User name").fill("somebody")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    studio.shoot(page, "sign-in-refused")
+    page.context.close()
+
+
+def empty(studio: Studio) -> None:
+    dashboard = studio.open()
+    studio.shoot(dashboard.page, "empty")
+    dashboard.page.context.close()
+
+
+def dashboard_and_details(studio: Studio) -> None:
+    """What was sent days ago, what a dropped connection left, and what is being sent now."""
+    client = NativeClient(studio.server.url, studio.server.issue_token())
     for seed, (name, size) in enumerate(COMPLETE.items()):
-        content = payload(size, seed)
-        session = begin(client, name, content, list(range(-(-size // CHUNK))))
+        session = begin(client, name, payload(size, seed), list(range(-(-size // CHUNK))))
         wait_until(partial(is_complete, client, session["id"]), f"{name} to be verified")
     content = payload(INTERRUPTED_SIZE, seed=10)
     session = begin(client, INTERRUPTED, content, INTERRUPTED_CHUNKS)
-    age(server, session["id"], minutes=200)
+    age(studio.server, session["id"], minutes=200)
+    dashboard = studio.open(Person(USER, PASSWORD, ""))
+    page = dashboard.page
+    studio.proxy.throttle(PACE)
+    send(studio, dashboard, client, PAUSED, PAUSED_SIZE, chunks=4)
+    dashboard.row(PAUSED).button("Pause").click()
+    dashboard.row(PAUSED).expect_state("Paused")
+    send(studio, dashboard, client, SENDING, SENDING_SIZE, chunks=SENDING_CHUNKS)
+    expect(dashboard.row(SENDING).line).to_contain_text("left")
+    studio.shoot(page, "dashboard")
+    page.get_by_role("link", name=SENDING).click()
+    expect(page.get_by_role("heading", name="What happened when")).to_be_visible()
+    studio.shoot(page, "details")
+    studio.proxy.throttle(None)
+    page.close()
+    client.close()
+
+
+def send(
+    studio: Studio, dashboard: Dashboard, client: NativeClient, name: str, size: int, chunks: int
+) -> None:
+    path = studio.files / name
+    path.write_bytes(os.urandom(size))
+    dashboard.choose(path)
+    row = dashboard.row(name)
+    row.expect_state("Sending")
+    wait_until(
+        lambda: status(client, row.session_id)["received_chunks"] >= chunks,
+        "some chunks to be in",
+        timeout=PATIENCE / 1000,
+    )
+
+
+def many(studio: Studio) -> None:
+    """A folder of notes beside one large file, on a slow line."""
+    dashboard = studio.open()
+    notes = studio.files / "notes"
+    notes.mkdir()
+    for number in range(NOTES):
+        (notes / f"transect-{number:03}.txt").write_bytes(os.urandom(40 * KIB))
+    (notes / "all-transects.mov").write_bytes(os.urandom(90 * MIB))
+    studio.proxy.throttle(PACE / 8)
+    dashboard.page.locator("#choose-folder").set_input_files(notes)
+    headline = dashboard.page.locator("#dock-title")
+    expect(headline).to_contain_text(f"of {NOTES + 1} files")
+    expect(dashboard.page.locator("#upload-list > li").nth(4)).to_be_visible()
+    studio.shoot(dashboard.page, "many")
+    studio.proxy.throttle(None)
+    dashboard.page.context.close()
+
+
+def troubles(studio: Studio) -> None:
+    """What has failed or expired, files that were refused, and a line that is down."""
+    person = next(studio.people)
+    client = NativeClient(studio.server.url, person.token)
+    in_django(studio.server, TROUBLES.format(name=person.name))
+    session = begin(client, INTERRUPTED, payload(12 * MIB, 3), [0])
+    age(studio.server, session["id"], minutes=90)
+    dashboard = studio.open(person)
+    page = dashboard.page
+    wrong = studio.files / INTERRUPTED
+    wrong.write_bytes(b"too short")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose the files").click()
+    chooser.value.set_files([wrong])
+    expect(page.get_by_text("same name, other size")).to_be_visible()
+    studio.shoot(page, "troubles")
+    page.context.close()
+    client.close()
+
+
+def chosen_and_deleted(studio: Studio) -> None:
+    person = next(studio.people)
+    client = NativeClient(studio.server.url, person.token)
+    for number in range(5):
+        session = begin(client, f"plate-{number}.jpg", payload(60 * KIB, number), [0])
+        wait_until(partial(is_complete, client, session["id"]), "a file to be verified")
+    dashboard = studio.open(person)
+    page = dashboard.page
+    for number in (1, 3):
+        page.get_by_role("checkbox", name=f"plate-{number}.jpg").check()
+    studio.shoot(page, "chosen")
+    page.get_by_role("button", name="Delete chosen").click()
+    expect(page.get_by_text("2 files were deleted.")).to_be_visible()
+    studio.shoot(page, "deleted")
+    page.context.close()
+    client.close()
+
+
+def tokens(studio: Studio) -> None:
+    dashboard = studio.open()
+    page = dashboard.page
+    page.goto("/tokens/")
+    studio.shoot(page, "tokens")
+    page.get_by_label("What it is for").fill("Nightly backup")
+    page.get_by_role("button", name="Make the token").click()
+    expect(page.locator("#token-value")).to_be_visible()
+    studio.shoot(page, "token-made")
+    page.goto("/nowhere/")
+    studio.shoot(page, "not-found")
+    page.context.close()
+
+
+STATES: dict[str, Callable[[Studio], None]] = {
+    "sign-in": sign_in,
+    "empty": empty,
+    "dashboard": dashboard_and_details,
+    "many": many,
+    "troubles": troubles,
+    "chosen": chosen_and_deleted,
+    "tokens": tokens,
+}
 
 
 def is_complete(client: NativeClient, session_id: str) -> bool:
     return bool(status(client, session_id)["state"] == "completed")
 
 
-def pause_one(dashboard: Dashboard, client: NativeClient, folder: Path) -> None:
-    path = folder / PAUSED
-    path.write_bytes(os.urandom(PAUSED_SIZE))
-    dashboard.choose(path)
-    row = dashboard.row(PAUSED)
-    wait_until(
-        lambda: status(client, row.session_id)["received_chunks"] >= 4,
-        "some chunks to be in",
-        timeout=PATIENCE / 1000,
-    )
-    row.button("Pause").click()
-    row.expect_state("Paused")
-
-
-def begin_sending(dashboard: Dashboard, client: NativeClient, folder: Path) -> None:
-    path = folder / SENDING
-    path.write_bytes(os.urandom(SENDING_SIZE))
-    dashboard.choose(path)
-    row = dashboard.row(SENDING)
-    row.expect_state("Sending")
-    wait_until(
-        lambda: status(client, row.session_id)["received_chunks"] >= SENDING_CHUNKS,
-        "some chunks to be in",
-        timeout=PATIENCE / 1000,
-    )
-    expect(row.line).to_contain_text("left")
-
-
-def shoot(page: Page, path: Path, height: int | None = None) -> None:
-    """The page from its top, nothing focused, nothing under the pointer."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
-    page.mouse.move(0, 0)
-    page.screenshot(path=path, animations="disabled", full_page=height is None)
-    print(path)
-
-
-def take(
-    browser: Browser, server: Server, proxy: Proxy, folder: Path, variants: Path | None
-) -> None:
-    client = NativeClient(server.url, server.issue_token())
-    send_by_script(server, client)
-    context = browser.new_context(base_url=proxy.url, viewport=SIZE, device_scale_factor=2)
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    dashboard = Dashboard(page).sign_in(Person(USER, PASSWORD, ""))
-    proxy.throttle(PACE)
-    pause_one(dashboard, client, folder)
-    begin_sending(dashboard, client, folder)
-    shoot(page, README_PICTURE, SIZE["height"])
-    if variants:
-        page.emulate_media(color_scheme="dark")
-        shoot(page, variants / "dashboard-dark.png")
-        page.set_viewport_size(NARROW)
-        shoot(page, variants / "dashboard-narrow-dark.png")
-        page.emulate_media(color_scheme="light")
-        shoot(page, variants / "dashboard-narrow.png")
-    context.close()
-    client.close()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--variants", type=Path, help="folder for a dark and a narrow picture")
-    variants = parser.parse_args().variants
+    parser.add_argument("folder", type=Path, help="where the pictures go")
+    parser.add_argument("states", nargs="*", choices=[*STATES, []], help="only these")
+    given = parser.parse_args()
+    expect.set_options(timeout=PATIENCE)
     with (
-        tempfile.TemporaryDirectory(prefix="holdfast-pictures-") as name,
+        tempfile.TemporaryDirectory(prefix="holdfast-pictures-") as files,
         Server() as server,
         Proxy(server.port) as proxy,
         sync_playwright() as playwright,
     ):
-        expect.set_options(timeout=PATIENCE)
         browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
-        take(browser, server, proxy, Path(name), variants)
+        studio = Studio(browser, server, proxy, given.folder, Path(files))
+        for state in given.states or STATES:
+            STATES[state](studio)
         browser.close()
 
 

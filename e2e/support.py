@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, WebError, expect
 
@@ -40,8 +41,15 @@ SIZE = 8 * CHUNK - 12_345
 MIDDLE = 22 * MIB
 SURELY_IN = 2
 
+#: The same where a server's settings are those of `small_chunks`.
+SMALL_SIZE, SMALL_MIDDLE = SIZE // 5, MIDDLE // 5
+
 #: Headers, handshakes and the list's refreshes; far less than any chunk.
 SMALL_TALK = MIB
+
+
+#: Where tests find every server, whatever its port; cookies know nothing of ports.
+HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class Person:
     name: str
     password: str
     token: str
+    #: Of a session that has begun already; empty for who signs in by the form.
+    cookie: str = ""
 
 
 def in_django(server: Server, code: str) -> str:
@@ -57,21 +67,28 @@ def in_django(server: Server, code: str) -> str:
 
 
 def make_people(server: Server, count: int) -> list[Person]:
-    """Accounts in one go: each start of Django costs a second, and each hash of a password too."""
+    """Accounts in one go: each start of Django costs a second, and each hash of a password too.
+
+    They are signed in already: the form has tests of its own.
+    """
     password = "one password for them all"
     code = f"""
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
+from django.db import transaction
+from django.test import Client
 from uploads.engine.tokens import issue_token
 hashed = make_password({password!r})
-for number in range({count}):
-    user = User.objects.create(username=f"person-{{number}}", password=hashed)
-    print(user.username, issue_token(user, "browser tests"))
+with transaction.atomic():
+    for number in range({count}):
+        user = User.objects.create(username=f"person-{{number}}", password=hashed)
+        client = Client()
+        client.force_login(user)
+        cookie = client.cookies["sessionid"].value
+        print(user.username, issue_token(user, "browser tests"), cookie)
 """
-    lines = [
-        line.split() for line in server.manage("shell", "--no-imports", "-c", code).splitlines()
-    ]
-    return [Person(name, password, token) for name, token in lines]
+    lines = [line.split() for line in in_django(server, code).splitlines()]
+    return [Person(name, password, token, cookie) for name, token, cookie in lines]
 
 
 def age(server: Server, session_id: str, minutes: int = 10) -> None:
@@ -103,11 +120,11 @@ def status(client: NativeClient, session_id: str) -> dict[str, Any]:
 
 
 def interrupted(client: NativeClient, proxy: Proxy, row: "Item") -> dict[str, Any]:
-    """The session of an upload that a proxy holds or has cut in the MIDDLE.
+    """The session of an upload that a proxy holds in the MIDDLE.
 
     The server may still be at a chunk that reached it whole, so more may soon be in than it says.
     """
-    wait_until(lambda: proxy.was_held.is_set() or proxy.was_cut.is_set(), "the middle", timeout=60)
+    assert proxy.was_held.wait(PATIENCE / 1000), "nothing was held"
 
     def session() -> dict[str, Any] | None:
         found = status(client, row.session_id)
@@ -160,13 +177,15 @@ class Complaints:
 
 
 class Item:
-    """One upload as the page shows it: a row of the list, or an item of the tray above it."""
+    """One upload as the page shows it: a row of a list, an item of the tray, the page about it."""
 
     def __init__(self, page: Page, place: Locator) -> None:
         self.page = page
         self.place = place
         self.line = place.locator(".live")
-        self.map = place.locator(".map")
+        self.map = place.locator("[data-chunks]")
+        #: The link to the page about it.
+        self.details = place.locator(".upload-name").get_by_role("link")
 
     def button(self, name: str) -> Locator:
         return self.place.get_by_role("button", name=name, exact=True)
@@ -180,11 +199,6 @@ class Item:
         expect(state).to_have_text(label, use_inner_text=True)
 
     @property
-    def newest(self) -> "Item":
-        """Of several uploads of that name the one that was begun last."""
-        return Item(self.page, self.place.first)
-
-    @property
     def session_id(self) -> str:
         element_id = self.place.get_attribute("id") or ""
         return element_id.removeprefix("upload-")
@@ -194,6 +208,18 @@ class Item:
         with self.page.expect_file_chooser() as chooser:
             self.button(button).click()
         chooser.value.set_files(path)
+
+    def open_details(self) -> "Item":
+        """The page about it, come to by the link."""
+        self.details.click()
+        whole = Item(self.page, self.page.locator("article.whole"))
+        expect(whole.place).to_be_visible()
+        return whole
+
+    def delete(self) -> None:
+        """Which asks nothing, for there is an Undo."""
+        self.button("Delete").click()
+        expect(self.place).to_have_count(0)
 
     def download(self, folder: Path) -> Path:
         """By the link, as the browser saves it."""
@@ -218,12 +244,36 @@ def expect_map_is_true(client: NativeClient, row: Item) -> None:
 class Dashboard:
     def __init__(self, page: Page) -> None:
         self.page = page
+        self.heading = page.get_by_role("heading", name="Uploads", exact=True)
+        #: Both lists, and the notices above them: what is fetched anew.
         self.list = page.locator("#uploads")
-        self.items = page.locator("#upload-list > li")
+        #: The list that is found by search, kind and page.
+        self.files = page.locator("#upload-list > li")
+        self.under_way = page.locator("#unfinished-list > li")
+        self.items = self.under_way.or_(self.files)
         self.tray_items = page.locator("#tray > li")
         self.dialog = page.get_by_role("dialog")
+        #: All uploads of this tab together.
+        self.dock = page.locator("#dock")
+        #: About uploads that were interrupted.
+        self.banner = page.locator("#interrupted")
+        #: About files just deleted.
+        self.undo_notice = page.locator("#undo-notice")
+        #: About files that are not being sent.
+        self.remarks = page.locator("#remarks > .notice")
 
     def sign_in(self, person: Person, url: str = "/") -> Self:
+        """By the cookie of a session that has begun already, where there is one."""
+        if not person.cookie:
+            return self.sign_in_by_form(person, url)
+        host = urlsplit(url).hostname or HOST
+        self.page.context.add_cookies(
+            [{"name": "sessionid", "value": person.cookie, "domain": host, "path": "/"}]
+        )
+        self.page.goto(url)
+        return self.expect_open()
+
+    def sign_in_by_form(self, person: Person, url: str = "/") -> Self:
         self.page.goto(url)
         self.page.get_by_label("User name").fill(person.name)
         self.page.get_by_label("Password").fill(person.password)
@@ -235,16 +285,24 @@ class Dashboard:
         return self.expect_open()
 
     def expect_open(self) -> Self:
-        expect(self.page.get_by_role("heading", name="Your uploads")).to_be_visible()
+        expect(self.heading).to_be_visible()
         # Until then nobody listens for chosen files.
         self.page.wait_for_load_state("load")
         return self
+
+    def touch(self) -> None:
+        """Where nothing comes of it."""
+        self.page.get_by_text("Drop files or folders anywhere").click()
 
     def choose(self, *paths: Path) -> None:
         self.page.get_by_label("Choose files").set_input_files(list(paths))
 
     def row(self, filename: str) -> Item:
         return Item(self.page, self._named(self.items, filename))
+
+    def file(self, filename: str) -> Item:
+        """The row of one that is complete, whatever else has that name and is not."""
+        return Item(self.page, self._named(self.files, filename))
 
     def in_tray(self, filename: str) -> Item:
         return Item(self.page, self._named(self.tray_items, filename))
@@ -255,6 +313,11 @@ class Dashboard:
         row = self.row(path.name)
         row.expect_state("Completed")
         return row
+
+    def undo(self) -> None:
+        """Bring back what was just deleted."""
+        self.undo_notice.get_by_role("button", name="Undo", exact=True).click()
+        expect(self.undo_notice).to_have_count(0)
 
     def answer(self, button: str) -> None:
         """To the question that the dialog asks."""

@@ -45,13 +45,15 @@ def test_a_cut_in_mid_chunk_is_waited_out(
 ) -> None:
     complaints.allow(NETWORK_ERRORS)
     film = make_file("film.mkv", SIZE)
-    proxy.cut_after(MIDDLE)
+    proxy.hold_after(MIDDLE)
     dashboard.choose(film)
     row = dashboard.row(film.name)
-    row.expect_state("Retrying")
-    expect(row.line).to_contain_text("could not be reached")
-    expect(row.button("Pause")).to_be_visible()
     session = interrupted(client, proxy, row)
+    proxy.go_down()
+    proxy.release()
+    row.expect_state("Retrying")
+    expect(row.line).to_contain_text("The server cannot be reached. Nothing sent so far is lost.")
+    expect(row.button("Pause")).to_be_visible()
     sent = proxy.bytes_upstream
 
     proxy.heal()
@@ -149,7 +151,7 @@ def test_leaving_while_sending_asks_first(
     row = dashboard.row(film.name)
     row.expect_state("Sending")
     # Browsers ask on behalf of those only with whom somebody has interacted.
-    dashboard.page.get_by_role("heading", name="Your uploads").click()
+    dashboard.touch()
     with dashboard.page.expect_event("dialog") as dialog:
         dashboard.page.close(run_before_unload=True)
     assert dialog.value.type == "beforeunload"
@@ -173,7 +175,7 @@ def test_leaving_without_anything_to_lose_asks_nothing(
         row.button("Pause").click()
         row.expect_state("Paused")
     page = dashboard.page
-    page.get_by_role("heading", name="Your uploads").click()
+    dashboard.touch()
     asked: list[str] = []
 
     def ask(dialog: Dialog) -> None:

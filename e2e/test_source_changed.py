@@ -1,7 +1,7 @@
 """A file that is not what it was: found out, said in plain words, never spliced together."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,26 @@ from playwright.sync_api import BrowserContext, Route, expect
 from tests.support.bodies import payload, sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
+from tests.support.server import Server
 from uploads.core.plan import MIB
 
 from .conftest import MakeFile
 from .support import (
-    CHUNK,
-    MIDDLE,
-    SIZE,
+    SMALL_MIDDLE,
+    SMALL_SIZE,
     Complaints,
     Dashboard,
     Item,
+    Person,
     interrupted,
+    make_people,
     status,
 )
 
 pytestmark = pytest.mark.browser
+
+#: More than there are tests in this file.
+PEOPLE = 40
 
 Change = Callable[[Path], None]
 
@@ -69,9 +74,9 @@ each_change = pytest.mark.parametrize("change", CHANGES, ids=lambda change: chan
 
 def expect_found_out(item: Item) -> None:
     item.expect_state("Stopped")
-    expect(item.line).to_contain_text("This file was changed, moved or deleted")
-    expect(item.line).to_contain_text("Nothing was damaged")
-    expect(item.line).to_contain_text("Choose the file again")
+    expect(item.line).to_contain_text("The file was changed, moved or deleted")
+    expect(item.line).to_contain_text("Nothing that arrived is lost")
+    expect(item.line).to_contain_text("Choose it again to go on")
 
 
 def expect_whole(row: Item, content: bytes, folder: Path) -> None:
@@ -82,8 +87,10 @@ def expect_whole(row: Item, content: bytes, folder: Path) -> None:
 def expect_no_splice(row: Item, film: Path, content: bytes, folder: Path) -> None:
     """The row offers to choose the file: one that changed is refused, the old one completes."""
     if film.exists() and film.read_bytes() != content:
+        same_size = film.stat().st_size == len(content)
         row.resume_with(film)
-        expect(row.line).to_contain_text("This is another file, or it has changed")
+        reason = "another file, or it has changed" if same_size else "Same name, other size"
+        expect(row.line).to_contain_text(reason)
         expect(row.line).to_contain_text("What the server has is as it was")
         expect(row.button("Resume")).to_be_visible()
     film.write_bytes(content)
@@ -91,9 +98,30 @@ def expect_no_splice(row: Item, film: Path, content: bytes, folder: Path) -> Non
     expect_whole(row, content, folder)
 
 
+@pytest.fixture(scope="module")
+def small_server() -> Iterator[Server]:
+    with Server(DJANGO_SETTINGS_MODULE="e2e.small_chunks") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def small_people(small_server: Server) -> Iterator[Person]:
+    return iter(make_people(small_server, PEOPLE))
+
+
+@pytest.fixture
+def server(small_server: Server) -> Server:
+    return small_server
+
+
+@pytest.fixture
+def person(small_people: Iterator[Person]) -> Person:
+    return next(small_people)
+
+
 @pytest.fixture
 def film(make_file: MakeFile) -> Path:
-    return make_file("film.mkv", SIZE, seed=1)
+    return make_file("film.mkv", SMALL_SIZE, seed=1)
 
 
 @pytest.fixture
@@ -117,7 +145,7 @@ def test_a_change_while_it_is_sent_is_found_out(
     change: Change,
 ) -> None:
     complaints.allow(BROKEN_BODIES)
-    proxy.hold_after(MIDDLE)
+    proxy.hold_after(SMALL_MIDDLE)
     dashboard.choose(film)
     row = dashboard.row(film.name)
     interrupted(client, proxy, row)
@@ -138,7 +166,7 @@ def test_a_change_while_it_is_paused_is_found_out_when_it_is_resumed(
     folder: Path,
     change: Change,
 ) -> None:
-    proxy.hold_after(MIDDLE)
+    proxy.hold_after(SMALL_MIDDLE)
     dashboard.choose(film)
     row = dashboard.row(film.name)
     interrupted(client, proxy, row)
@@ -162,7 +190,8 @@ def test_a_change_after_a_failure_is_found_out_when_it_is_resumed(
 ) -> None:
     complaints.allow("status of 413")
     last = "**/chunks/7"
-    dashboard.page.route(last, lambda route: route.fulfill(status=413, json={"detail": "Too big."}))
+    refusal = {"code": "too_large", "detail": "Too big."}
+    dashboard.page.route(last, lambda route: route.fulfill(status=413, json=refusal))
     dashboard.choose(film)
     row = dashboard.row(film.name)
     row.expect_state("Stopped")
@@ -195,7 +224,7 @@ def test_a_change_while_it_is_checked_is_found_out_before_anything_is_sent(
     assert client.request("GET", "/api/v1/uploads").json()["results"] == []
 
     if not film.exists():
-        film.write_bytes(payload(SIZE, seed=1))
+        film.write_bytes(payload(SMALL_SIZE, seed=1))
     item.resume_with(film, button="Try again")
     expect_whole(dashboard.row(film.name), film.read_bytes(), folder)
 
@@ -224,7 +253,7 @@ def test_a_change_that_leaves_no_trace_but_its_bytes_is_found_by_the_whole_hash(
     folder: Path,
 ) -> None:
     complaints.allow(BROKEN_BODIES)
-    proxy.hold_after(MIDDLE)
+    proxy.hold_after(SMALL_MIDDLE)
     dashboard.choose(film)
     row = dashboard.row(film.name)
     interrupted(client, proxy, row)
@@ -242,7 +271,7 @@ def test_a_change_that_leaves_no_trace_but_its_bytes_is_found_by_the_whole_hash(
     assert client.content(row.session_id).status_code == 409
 
     item.button("Try again").click()
-    expect_whole(dashboard.row(film.name).newest, film.read_bytes(), folder)
+    expect_whole(dashboard.file(film.name), film.read_bytes(), folder)
 
 
 # ----------------------------------------------------------------------- on another day
@@ -257,7 +286,7 @@ def test_a_file_that_was_only_copied_meanwhile_goes_on(
     content: bytes,
     folder: Path,
 ) -> None:
-    proxy.hold_after(MIDDLE)
+    proxy.hold_after(SMALL_MIDDLE)
     dashboard.choose(film)
     interrupted(client, proxy, dashboard.row(film.name))
     dashboard.page.close()
@@ -282,7 +311,7 @@ def test_a_file_that_changed_after_the_tab_was_closed_is_refused(
     folder: Path,
     change: Change,
 ) -> None:
-    proxy.hold_after(MIDDLE)
+    proxy.hold_after(SMALL_MIDDLE)
     dashboard.choose(film)
     interrupted(client, proxy, dashboard.row(film.name))
     dashboard.page.close()
@@ -306,7 +335,7 @@ def begun_without_hash(client: NativeClient, content: bytes, chunks: list[int]) 
 
 
 def with_other_chunk(content: bytes, index: int) -> bytes:
-    start = index * CHUNK
+    start = index * MIB
     return content[:start] + b"changed!" + content[start + len(b"changed!") :]
 
 
@@ -361,4 +390,4 @@ def test_what_the_comparison_misses_is_found_by_the_whole_hash_and_then_sent_ane
     assert status(client, session["id"])["state"] == "failed"
 
     dashboard.choose(film)
-    expect_whole(row.newest, changed, folder)
+    expect_whole(dashboard.file(film.name), changed, folder)

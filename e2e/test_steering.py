@@ -97,24 +97,29 @@ def test_an_interrupted_one_is_cancelled_without_its_file(
     assert client.request("GET", f"/api/v1/uploads/{session['id']}").status_code == 410
 
 
-def test_delete_asks_first_and_then_it_is_gone(
-    dashboard: Dashboard, client: NativeClient, make_file: MakeFile
+def test_what_is_deleted_is_gone_at_once_and_comes_back_by_undo(
+    dashboard: Dashboard, client: NativeClient, make_file: MakeFile, folder: Path
 ) -> None:
     film = make_file("film.mkv", MIB)
     row = dashboard.upload(film)
     session_id = row.session_id
 
-    row.button("Delete").click()
-    expect(dashboard.dialog).to_contain_text(film.name)
-    dashboard.page.keyboard.press("Escape")
+    row.delete()
     expect(dashboard.dialog).to_be_hidden()
-    row.expect_state("Completed")
-    assert status(client, session_id)["state"] == "completed"
-
-    row.button("Delete").click()
-    dashboard.answer("Delete file")
-    expect(row.place).to_have_count(0)
+    expect(dashboard.undo_notice).to_contain_text("“film.mkv” was deleted.")
     assert client.request("GET", f"/api/v1/uploads/{session_id}").status_code == 404
+
+    dashboard.undo()
+    row.expect_state("Completed")
+    assert row.session_id == session_id
+    assert row.download(folder).read_bytes() == film.read_bytes()
+
+    row.delete()
+    # A page that knows nothing of what was before shows no more than the offer.
+    dashboard.open()
+    expect(dashboard.undo_notice).to_be_visible()
+    expect(row.place).to_have_count(0)
+    assert client.content(session_id).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -169,5 +174,5 @@ def test_a_file_that_changes_while_it_is_sent_is_stopped(
     make_file("film.mkv", SIZE + 1, seed=2)
     proxy.release()
     row.expect_state("Stopped")
-    expect(row.line).to_contain_text("This file was changed")
+    expect(row.line).to_contain_text("The file was changed")
     assert status(client, row.session_id)["state"] == "active"

@@ -71,6 +71,10 @@ class FakeXhr extends EventTarget {
 
 /** A transport whose requests are kept, and answered by `answers` in order. */
 function wired(...answers) {
+  return wiredWith({}, ...answers);
+}
+
+function wiredWith(options, ...answers) {
   const requests = [];
   const xhrs = [];
   const clock = new FakeClock();
@@ -86,6 +90,7 @@ function wired(...answers) {
       xhrs.push(new FakeXhr());
       return xhrs.at(-1);
     },
+    ...options,
   });
   return { transport, requests, xhrs, clock };
 }
@@ -282,4 +287,20 @@ test("a session that is gone already counts as cancelled; a refusal does not", a
   );
   for (let time = 0; time < 3; time += 1) await transport.cancel(SESSION);
   await assert.rejects(transport.cancel(SESSION), { code: "wrong_state" });
+});
+
+test("headers of the page go with every request, chunks and questions, beside the module's own", async () => {
+  const { transport, requests, xhrs } = wiredWith({ headers: { "X-Page": "7" } });
+  await transport.handshake({ filename: "a.bin", size: 10, sha256: "ab" });
+  await transport.status(SESSION);
+  await transport.cancel(SESSION);
+  transport.sendChunk(SESSION, CHUNK, new Blob(["ee"]), { digest: "x" });
+  await begun();
+  xhrs[0].answer(200, {});
+  const all = [...requests, ...xhrs];
+  assert.deepEqual(all.map(({ headers }) => headers["X-Page"]), ["7", "7", "7", "7"]);
+  assert.deepEqual(
+    all.map(({ headers }) => headers["X-CSRFToken"]),
+    ["token-now", undefined, "token-now", "token-now"],
+  );
 });

@@ -410,3 +410,18 @@ test("many are added with pauses between, in order, and as one batch", async () 
   await settle();
   assert.deepEqual([uploader.totals.files, uploader.totals.done], [60, 60]);
 });
+
+test("busy while a file is paused that the server has not heard of, for leaving would lose it", async () => {
+  const { uploader, server } = manager({ files: 1 });
+  server.hold();
+  const [known, unknown] = [uploader.add(named("a")), uploader.add(named("b"))];
+  await settle();
+  known.pause();
+  unknown.pause();
+  await settle();
+  assert.deepEqual(phases(uploader), ["paused", "paused"]);
+  assert.deepEqual([known.sessionId, unknown.sessionId], ["s1", null]);
+  assert.equal(uploader.busy, true);
+  await unknown.cancel();
+  assert.equal(uploader.busy, false);
+});

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from tests.support.bodies import content_digest
 from uploads.engine.tokens import PREFIX, find_owner, issue_token
-from uploads.models import AccessToken
+from uploads.models import AccessToken, FileSession
+from uploads.protocols.auth import PAGE_OF
 from uploads.urls import urlpatterns
 
 from .conftest import CHUNKS, Begin, refused
@@ -153,3 +154,30 @@ def test_p9_another_user_s_upload_looks_like_none_at_all(
         assert answers[0].json() == answers[1].json()
     assert bob_client.get("/api/v1/uploads").json()["results"] == []
     assert alice_client.get(theirs).json()["state"] == "active"
+
+
+def test_p9_what_a_page_of_another_account_sends_never_becomes_this_one_s(
+    alice: User, bob: User, bob_client: Client
+) -> None:
+    """Alice's page is open still; in another tab of this browser bob has signed in."""
+    hers = {PAGE_OF: str(alice.pk)}
+    answer = bob_client.post(URL, FIELDS, "application/json", headers=hers)
+    assert refused(answer, 401, "not_authenticated")
+    assert not FileSession.objects.exists()
+    own = bob_client.post(URL, FIELDS, "application/json", headers={PAGE_OF: str(bob.pk)}).json()
+    chunk = own["urls"]["chunk"].replace("{index}", "0")
+    for method, url in (
+        ("GET", "/api/v1/uploads"),
+        ("GET", own["urls"]["self"]),
+        ("PUT", chunk),
+        ("DELETE", own["urls"]["self"]),
+    ):
+        answer = bob_client.generic(method, url, b"0123456789", headers=hers)
+        assert refused(answer, 401, "not_authenticated")
+    session = FileSession.objects.get()
+    assert (session.owner, session.received_count, session.status) == (bob, 0, "active")
+
+
+def test_a_personal_token_is_its_owner_s_whatever_page_is_named(alice_token: str) -> None:
+    headers = {**bearer(alice_token), PAGE_OF: "0"}
+    assert Client().get("/api/v1/uploads", headers=headers).status_code == 200

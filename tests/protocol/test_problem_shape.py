@@ -27,7 +27,8 @@ def test_the_shape_of_a_refusal(client: Client, db: None) -> None:
         "status": 401,
         "code": "not_authenticated",
         "detail": "This address needs you to be signed in. Sign in and send the session cookie, "
-        "or send `Authorization: Bearer <token>` with a token from `manage.py issue_token`.",
+        "or send `Authorization: Bearer <token>` with a token from the page of access tokens or "
+        "`manage.py issue_token`.",
     }
 
 

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from uploads.engine.tokens import MAX_USABLE, find_owner, issue_own_token, issue_token
 from uploads.models import AccessToken
@@ -260,3 +261,12 @@ def test_a_new_token_takes_the_focus(alice_client: Client) -> None:
     assert re.findall(r'<(\w+) id="([\w-]+)" tabindex="-1" autofocus', html) == [
         ("h2", "made-title")
     ]
+
+
+@pytest.mark.parametrize(("secure_site", "scheme"), [(True, "https"), (False, "http")])
+def test_behind_a_proxy_that_ends_tls_the_line_for_curl_never_sends_the_token_in_clear(
+    alice_client: Client, settings: Settings, secure_site: bool, scheme: str
+) -> None:
+    settings.SESSION_COOKIE_SECURE = secure_site
+    html = alice_client.post(URL, FIELDS).content.decode()
+    assert f"-F &quot;file=@FILE&quot; {scheme}://testserver/uploads/send</code>" in html

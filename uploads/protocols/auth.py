@@ -13,7 +13,7 @@ from uploads.errors import CsrfFailed, NotAuthenticated
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _HOW_TO = (
     "Sign in and send the session cookie, or send `Authorization: Bearer <token>` with a token "
-    "from `manage.py issue_token`."
+    "from the page of access tokens or `manage.py issue_token`."
 )
 
 
