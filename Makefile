@@ -6,6 +6,8 @@ PORT ?= 8000
 DATA ?= var
 
 BIN := .venv/bin
+# Browser tests mostly wait for pages, so two go side by side, each with a server of its own.
+BROWSERS := -n 2 --dist loadfile
 # An absolute path stays what it is; a relative one is relative to this folder.
 export HOLDFAST_DATA := $(abspath $(DATA))
 # Node comes from PyPI too, so that its tools find it.
@@ -25,7 +27,8 @@ run: .venv/run.stamp ## Serve http://127.0.0.1:8000 (PORT=, HOST=, DATA=; HOLDFA
 	@exec $(BIN)/python manage.py serve --prepare --host $(HOST) --port $(PORT)
 
 test: lint types js browser-tools ## Everything that CI runs: checks, Python, JavaScript and browser tests
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest tests
+	$(BIN)/pytest e2e $(BROWSERS) -m "not long"
 
 test-long: browser-tools ## The tests that take minutes: very many files, very large ones
 	$(BIN)/pytest -m long -s
@@ -50,7 +53,7 @@ python: .venv/test.stamp ## The Python tests, without the browser
 	$(BIN)/pytest tests
 
 browser: browser-tools ## The browser tests
-	$(BIN)/pytest e2e -m "not long"
+	$(BIN)/pytest e2e $(BROWSERS) -m "not long"
 
 browser-tools: .venv/browser.stamp node_modules/.stamp
 

@@ -138,7 +138,7 @@ def test_a_refresh_takes_nothing_from_whoever_is_at_work(many: None, dashboard: 
     search.press_sequentially("img")
     wait_until(lambda: page.evaluate("1") and held, "the search to be asked for")
     page.mouse.wheel(0, 900)
-    page.wait_for_function("scrollY > 800")
+    wait_until(lambda: page.evaluate("scrollY") > 800, "the page to scroll")
     place = page.evaluate("scrollY")
 
     with page.expect_response("**/api/v1/uploads/handshake?*") as answer:

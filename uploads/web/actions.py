@@ -28,7 +28,7 @@ from uploads.models import FileSession, SessionStatus
 from uploads.protocols.auth import is_of_another
 
 from .context import details_context
-from .fragments import render_fragment
+from .fragments import go_and_sign_in, render_fragment
 
 P = ParamSpec("P")
 #: Ids that one form may name: more than a page shows.
@@ -47,8 +47,10 @@ def action(
     def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if request.method != "POST":
             return _to(reverse("uploads:dashboard"))
-        if not request.user.is_authenticated or is_of_another(request):
+        if not request.user.is_authenticated:
             return redirect_to_login(_origin(request))
+        if is_of_another(request):
+            return go_and_sign_in()
         return view(request, request.user, *args, **kwargs)
 
     return wrapped

@@ -3,8 +3,10 @@
 import hashlib
 from typing import Any
 
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django_htmx.middleware import HtmxDetails
 
@@ -31,6 +33,15 @@ def fragment(request: HttpRequest, template: str, context: dict[str, Any]) -> Ht
 def wants_fragment(request: HttpRequest) -> bool:
     """Whether htmx asks for a part to put in place, and not for a page to take a part from."""
     return bool(HtmxDetails(request)) and request.headers.get("HX-Request-Type") == "partial"
+
+
+def go_and_sign_in() -> HttpResponse:
+    """The whole page should leave for the sign-in page: a plain redirect would be followed by
+    fetch, and that page swapped into the list.
+    """
+    response = HttpResponse(status=401)
+    response["HX-Redirect"] = redirect_to_login(reverse("uploads:dashboard")).url
+    return response
 
 
 def _rendered(

@@ -9,7 +9,6 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
@@ -22,7 +21,7 @@ from uploads.models import FileSession
 from uploads.protocols.auth import is_of_another
 
 from .context import details_context, list_context, row_context
-from .fragments import fragment, render_fragment, wants_fragment
+from .fragments import fragment, go_and_sign_in, render_fragment, wants_fragment
 from .listing import Listing
 
 P = ParamSpec("P")
@@ -40,8 +39,9 @@ def page(view: View[P]) -> Callable[..., HttpResponse]:
     def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if request.user.is_authenticated and not is_of_another(request):
             return view(request, request.user, *args, **kwargs)
-        if wants_fragment(request):
-            return _go_and_sign_in()
+        # The sign-in page sends back whoever is signed in: redirects would go round and round.
+        if wants_fragment(request) or request.user.is_authenticated:
+            return go_and_sign_in()
         return redirect_to_login(request.get_full_path())
 
     return wrapped
@@ -55,7 +55,7 @@ def partial(view: View[P]) -> Callable[..., HttpResponse]:
         if request.user.is_authenticated and not is_of_another(request):
             response = view(request, request.user, *args, **kwargs)
         else:
-            response = _go_and_sign_in()
+            response = go_and_sign_in()
         response["Cache-Control"] = "no-store"
         return response
 
@@ -105,12 +105,3 @@ def _session(user: AbstractBaseUser, session_id: UUID) -> FileSession:
         return recover_if_stuck(get_session(user, session_id))
     except SessionNotFound as error:
         raise Http404 from error
-
-
-def _go_and_sign_in() -> HttpResponse:
-    """The whole page should leave for the sign-in page: a plain redirect would be followed by
-    fetch, and that page swapped into the list.
-    """
-    response = HttpResponse(status=401)
-    response["HX-Redirect"] = redirect_to_login(reverse("uploads:dashboard")).url
-    return response

@@ -52,6 +52,8 @@ class Page {
   #replacing = /** @type {Entry | null} */ (null);
   /** Names of files of this batch that the server had already. @type {string[]} */
   #existed = [];
+  /** SHA-256 of what this batch has sent: an equal file after it is no surprise. */
+  #sent = new Set();
   /** Set while an upload is being added, for its first change comes before `add` returns. */
   #offered = /** @type {SessionToResume | null} */ (null);
   /** @type {number | undefined} */
@@ -340,6 +342,7 @@ class Page {
 
   /** Of a batch whose files were here already nothing else would be seen. */
   #tellExisted() {
+    this.#sent.clear();
     const names = this.#existed.splice(0);
     if (!names.length) return;
     const text = ngettext(
@@ -363,7 +366,7 @@ class Page {
     if (!this.#uploader.has(upload)) return this.#forget(entry);
     // Of hundreds that wait, nothing is new: asking each for its whole status would cost.
     if (phase === "waiting" && entry.phase === "waiting") return;
-    const { session, acknowledged, error, existed } = upload.status;
+    const { session, acknowledged, error, existed, filename } = upload.status;
     const began = session !== null && entry.news === "";
     const news = session ? `${session.id} ${phase} ${acknowledged}` : "";
     if (news !== entry.news) this.#refreshing.soon();
@@ -372,7 +375,8 @@ class Page {
     speakOf(entry, files);
     if (error?.code === "signed_out") byId("signed-out").hidden = false;
     const told = existed && files === 1;
-    if (existed && !told) this.#existed.push(upload.status.filename);
+    if (existed && !told && !this.#sent.has(session?.sha256)) this.#existed.push(filename);
+    if (phase === "done" && !existed) this.#sent.add(session?.sha256);
     if ((phase === "done" && !told) || phase === "cancelled") this.#forget(entry);
     else if (phase === "failed" && error?.code === "wrong_file") this.#refuse(entry);
   }
@@ -453,10 +457,12 @@ class Page {
    * @param {Event} event
    */
   #checkPart(event) {
-    if (!(event instanceof CustomEvent)) return;
+    if (!(event instanceof CustomEvent) || !(event.target instanceof Element)) return;
+    // Refreshes put in place all that comes; of pages, htmx has taken the part already.
+    const part = isRefresh(event) ? `#${event.target.id}` : "*";
     const lacking = event.detail.tasks.some(
       (/** @type {any} */ { type, swapSpec, fragment }) =>
-        type === "main" && swapSpec.style !== "none" && !fragment.firstElementChild,
+        type === "main" && swapSpec.style !== "none" && !fragment.querySelector(part),
     );
     if (!lacking) return;
     event.preventDefault();

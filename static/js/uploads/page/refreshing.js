@@ -27,6 +27,10 @@ export class Refreshing {
   /** @type {number | undefined} */
   #undoTimer;
   #last = performance.now();
+  /** How many pages have come. */
+  #pages = 0;
+  /** From which of them each request was made. @type {WeakMap<object, number>} */
+  #askedFrom = new WeakMap();
   #underWay;
 
   /** @param {() => number} underWay how many uploads of this tab move */
@@ -44,8 +48,12 @@ export class Refreshing {
       if (isRefresh(event) && (document.hidden || !navigator.onLine)) event.preventDefault();
     });
     document.body.addEventListener("htmx:before:response", (event) => this.#answered(event));
+    document.body.addEventListener("htmx:before:request", (event) => this.#noteThePage(event));
+    document.addEventListener("htmx:after:history:push", () => {
+      this.#pages += 1;
+    });
     document.body.addEventListener("htmx:before:swap", (event) => {
-      if (isRefresh(event) && isOutdated(event)) event.preventDefault();
+      if (this.#isOutdated(event)) event.preventDefault();
     });
     this.watchUndo();
   }
@@ -79,6 +87,23 @@ export class Refreshing {
   }
 
   /** @param {Event} event */
+  #noteThePage(event) {
+    if (event instanceof CustomEvent) this.#askedFrom.set(event.detail.ctx, this.#pages);
+  }
+
+  /**
+   * Whether the page has gone on to another list while this one was asked for, by a refresh or by
+   * a search.
+   *
+   * @param {Event} event
+   */
+  #isOutdated(event) {
+    if (!(event instanceof CustomEvent) || !(event.target instanceof Element)) return false;
+    if (event.target.id === "tools") return this.#askedFrom.get(event.detail.ctx) !== this.#pages;
+    return isRefresh(event) && isOfAnotherList(event.detail.ctx.request.action, event.target);
+  }
+
+  /** @param {Event} event */
   #answered(event) {
     if (!isRefresh(event) || !(event instanceof CustomEvent)) return;
     this.#last = performance.now();
@@ -109,14 +134,12 @@ export function isRefresh({ target }) {
 }
 
 /**
- * Whether the page has gone on to another list while this one was asked for.
- *
- * @param {Event} event of htmx
+ * @param {string} address that was asked for
+ * @param {Element} element that asks for itself anew
  */
-function isOutdated(event) {
-  if (!(event instanceof CustomEvent) || !(event.target instanceof Element)) return false;
-  const asked = new URL(event.detail.ctx.request.action, location.href);
-  const now = new URL(event.target.getAttribute("hx-get") ?? "", location.href);
+function isOfAnotherList(address, element) {
+  const asked = new URL(address, location.href);
+  const now = new URL(element.getAttribute("hx-get") ?? "", location.href);
   asked.searchParams.delete("seen");
   return asked.pathname !== now.pathname || `${asked.searchParams}` !== `${now.searchParams}`;
 }
