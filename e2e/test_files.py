@@ -214,8 +214,10 @@ def test_a_file_is_renamed_copied_and_downloaded(
 
 
 def test_several_files_are_deleted_and_brought_back(
-    two: dict[str, bytes], dashboard: Dashboard, client: NativeClient
+    two: dict[str, bytes], dashboard: Dashboard, client: NativeClient, complaints: Complaints
 ) -> None:
+    # The page about a file may ask for it just when it has been deleted, or restored.
+    complaints.allow("status of 404")
     page = dashboard.page
     ids = [dashboard.row(name).session_id for name in two]
     for name in two:
@@ -234,6 +236,12 @@ def test_several_files_are_deleted_and_brought_back(
     expect(dashboard.undo_notice).to_contain_text("“first.txt” was deleted.")
     expect(page).to_have_title("Uploads \u2013 Holdfast")
     expect(row.place).to_have_count(0)
+
+    # Deleted elsewhere while its page is open, that does not go on to show it.
+    dashboard.row("second.txt").open_details()
+    assert client.request("DELETE", f"/api/v1/uploads/{ids[1]}").status_code == 204
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('uploads:changed'))")
+    expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
 
 
 def test_without_a_secure_origin_copying_works_all_the_same(

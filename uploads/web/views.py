@@ -80,7 +80,14 @@ def dashboard(request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
 @gzip_page
 @page
 def details(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> HttpResponse:
-    context = details_context(_session(user, session_id))
+    try:
+        context = details_context(_session(user, session_id))
+    except Http404:
+        if not wants_fragment(request):
+            raise
+        # The page is open, and must not go on to show what is no more.
+        gone = {"session_id": session_id}
+        return render(request, "partials/uploads/gone.html", gone, status=404)
     if wants_fragment(request):
         return fragment(request, "partials/uploads/details.html", context)
     shown = render_fragment(request, "partials/uploads/details.html", context)
