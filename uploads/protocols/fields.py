@@ -19,33 +19,14 @@ _MEDIA_TYPE = re.compile(rf"{_NAME}/{_NAME}(?:[ \t]*;[ \t]*{_NAME}={_NAME})*")
 
 
 def filename(data: dict[str, Any]) -> str:
-    value = data.get("filename")
-    if not isinstance(value, str):
-        raise InvalidRequest("`filename` must be a string.", field="filename")
-    try:
-        return clean_filename(value)
-    except ValueError as reason:
-        # People see this one: a name comes from their own disk.
-        raise InvalidFilename(
-            f"This file name cannot be used: {reason}. Rename the file and send it again.",
-            field="filename",
-        ) from reason
+    return _name(data, "filename", "This file name", clean_filename)
 
 
 def folder(data: dict[str, Any]) -> str:
     """Empty when it is absent or null."""
-    value = data.get("folder")
-    if value is None:
+    if data.get("folder") is None:
         return ""
-    if not isinstance(value, str):
-        raise InvalidRequest("`folder` must be a string.", field="folder")
-    try:
-        return clean_folder(value)
-    except ValueError as reason:
-        raise InvalidFilename(
-            f"This folder cannot be used: {reason}. Rename it and send the file again.",
-            field="folder",
-        ) from reason
+    return _name(data, "folder", "This folder", clean_folder)
 
 
 def size(data: dict[str, Any]) -> int:
@@ -68,6 +49,19 @@ def resume_key(data: dict[str, Any]) -> str:
 
 def mime_type(data: dict[str, Any]) -> str:
     return _optional(data, "mime_type", _media_type)
+
+
+def _name(data: dict[str, Any], field: str, what: str, clean: Callable[[str], str]) -> str:
+    value = data.get(field)
+    if not isinstance(value, str):
+        raise InvalidRequest(f"`{field}` must be a string.", field=field)
+    try:
+        return clean(value)
+    except ValueError as reason:
+        # People see this one: names come from their own disk.
+        raise InvalidFilename(
+            f"{what} cannot be used: {reason}. Rename it and send the file again.", field=field
+        ) from reason
 
 
 def _integer(data: dict[str, Any], name: str, least: int, most: int) -> int:

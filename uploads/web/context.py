@@ -103,7 +103,7 @@ def row_context(session: FileSession) -> dict[str, Any]:
 
 def details_context(session: FileSession) -> dict[str, Any]:
     """For partials/uploads/details.html."""
-    row = _row(session, timezone.now())
+    row = _row(session, timezone.now(), whole=True)
     events = SessionEvent.objects.filter(session=session).order_by("-at", "-id")[:MAX_EVENTS]
     return {
         "row": row,
@@ -182,7 +182,8 @@ def _undo(user: AbstractBaseUser, now: datetime) -> dict[str, Any]:
     return {"trashed": trashed, "undo_seconds": max(1, round(left))}
 
 
-def _row(session: FileSession, now: datetime) -> Row:
+def _row(session: FileSession, now: datetime, *, whole: bool = False) -> Row:
+    """`whole` for the page about it, where the map of a complete file is shown as well."""
     state = _state(session, now)
     recent = state == SessionStatus.ACTIVE and now - session.updated_at <= RECENT
     known = session.size is not None
@@ -195,7 +196,9 @@ def _row(session: FileSession, now: datetime) -> Row:
         interrupted=state == SessionStatus.ACTIVE and not recent,
         received_bytes=session.received_bytes if known else 0,
         progress=session.progress if known else 0.0,
-        chunk_map=draw(session.bitmap) if known else None,
+        chunk_map=draw(session.bitmap)
+        if known and (whole or state != SessionStatus.COMPLETED)
+        else None,
         content_url=_url("uploads:content", session),
         details_url=_url("uploads:details", session),
         to_resume=_to_resume(session),
