@@ -1,4 +1,4 @@
-"""Hundreds of small files and a large one, dropped together; the page stays responsive."""
+"""Hundreds of small files and a large one, dropped together, arrive; the longest task is told."""
 
 import time
 from pathlib import Path

@@ -187,6 +187,7 @@ def _row(session: FileSession, now: datetime, *, whole: bool = False) -> Row:
     state = _state(session, now)
     recent = state == SessionStatus.ACTIVE and now - session.updated_at <= RECENT
     known = session.size is not None
+    drawn = known and (whole or state != SessionStatus.COMPLETED)
     return Row(
         session=session,
         state=state,
@@ -196,9 +197,7 @@ def _row(session: FileSession, now: datetime, *, whole: bool = False) -> Row:
         interrupted=state == SessionStatus.ACTIVE and not recent,
         received_bytes=session.received_bytes if known else 0,
         progress=session.progress if known else 0.0,
-        chunk_map=draw(session.bitmap)
-        if known and (whole or state != SessionStatus.COMPLETED)
-        else None,
+        chunk_map=draw(session.bitmap) if drawn else None,
         content_url=_url("uploads:content", session),
         details_url=_url("uploads:details", session),
         to_resume=_to_resume(session),
