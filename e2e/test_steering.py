@@ -97,6 +97,24 @@ def test_an_interrupted_one_is_cancelled_without_its_file(
     assert client.request("GET", f"/api/v1/uploads/{session['id']}").status_code == 410
 
 
+def test_cancel_pressed_again_the_moment_the_question_was_put_away_asks_once_more(
+    dashboard: Dashboard, client: NativeClient
+) -> None:
+    session = begin(client, "film.mkv", payload(THREE_CHUNKS), [0])
+    dashboard.open()
+    row = dashboard.row("film.mkv")
+    row.button("Cancel").click()
+    expect(dashboard.dialog).to_be_visible()
+    # In one go: that a dialog has closed is told after whatever comes next.
+    row.button("Cancel").evaluate("""(button) => {
+        document.getElementById("confirm").close();
+        button.click();
+    }""")
+    dashboard.answer("Cancel upload")
+    expect(row.place).to_have_count(0)
+    assert client.request("GET", f"/api/v1/uploads/{session['id']}").status_code == 410
+
+
 def test_what_is_deleted_is_gone_at_once_and_comes_back_by_undo(
     dashboard: Dashboard, client: NativeClient, make_file: MakeFile, folder: Path
 ) -> None:

@@ -100,6 +100,9 @@ export function csrfToken({ csrfCookie, csrfToken }) {
   return cookie?.slice(start.length) ?? csrfToken ?? "";
 }
 
+/** Ends the question before, should its answer be on its way still. */
+let putAway = () => {};
+
 /**
  * Resolves to whether the person said yes.
  *
@@ -109,16 +112,24 @@ export function csrfToken({ csrfCookie, csrfToken }) {
 export function confirmed(question) {
   const dialog = byId("confirm");
   if (!(dialog instanceof HTMLDialogElement)) throw new Error("#confirm is no dialog");
+  putAway();
   for (const [part, text] of Object.entries(question)) byId(`confirm-${part}`).textContent = text;
   // Escape would otherwise leave the answer of the last time.
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((resolve) => {
     const closed = () => {
+      // The event comes later than the closing; somebody quick has been asked again by then.
+      if (dialog.open) return;
       // What was focused before may have gone meanwhile.
       if (document.activeElement === document.body) byId("main").focus({ preventScroll: true });
-      resolve(dialog.returnValue === "yes");
+      answer(dialog.returnValue === "yes");
     };
-    dialog.addEventListener("close", closed, { once: true });
+    const answer = (/** @type {boolean} */ yes) => {
+      dialog.removeEventListener("close", closed);
+      resolve(yes);
+    };
+    putAway = () => answer(false);
+    dialog.addEventListener("close", closed);
   });
 }
