@@ -114,6 +114,11 @@ class HashConflict(WrongState):
     title = "Another SHA-256 is declared already"
 
 
+class OffsetMismatch(WrongState):
+    code = "offset_mismatch"
+    title = "The upload goes on at another offset"
+
+
 class ContentNotReady(WrongState):
     code = "content_not_ready"
     title = "The content is not complete yet"
@@ -167,6 +172,12 @@ class Unavailable(UploadError):
     code = "unavailable"
     title = "The server cannot take this right now"
     retry_after = 2
+
+
+class TooManyRequests(Unavailable):
+    code = "too_many_requests"
+    title = "Too much of yours is under way already"
+    retry_after = 1
 
 
 class StorageUnavailable(Unavailable):

@@ -29,9 +29,17 @@ class Failpoint(StrEnum):
     CHUNK_WRITE = "chunk.write"
     CHUNK_RECORD = "chunk.record"
     CHUNK_ACKNOWLEDGE = "chunk.acknowledge"
+    # A stream ends, or pauses, inside a chunk.
+    TAIL_CREATE = "tail.create"
+    TAIL_WRITE = "tail.write"
+    TAIL_SYNC = "tail.sync"
+    TAIL_RECORD = "tail.record"
+    TAIL_DROP = "tail.drop"
+    TAIL_REMOVE = "tail.remove"
     # A session changes its state, or says that it lives.
     SESSION_MOVE = "session.move"
     SESSION_DECLARE = "session.declare"
+    SESSION_SIZE = "session.set_size"
     SESSION_TOUCH = "session.touch"
     FINISH_ENQUEUE = "finish.enqueue"
     FINISH_CLAIM = "finish.claim"

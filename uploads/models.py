@@ -21,7 +21,7 @@ from uploads.core.filenames import (
     search_name,
 )
 from uploads.core.kinds import kind_of
-from uploads.core.plan import ChunkPlan
+from uploads.core.plan import MAX_CHUNKS, ChunkPlan
 
 
 class SessionStatus(models.TextChoices):
@@ -148,6 +148,11 @@ class FileSession(models.Model):
     )
     received = models.BinaryField(default=b"", editable=False)
     received_count = models.PositiveIntegerField(default=0, editable=False)
+    #: What a stream has brought of the first missing chunk: a file in staging, so many of its bytes
+    #: (0 for none), and their BLAKE3.
+    tail_name = models.CharField(max_length=32, blank=True, default="", editable=False)
+    tail_length = models.PositiveBigIntegerField(default=0, editable=False)
+    tail_fingerprint = models.BinaryField(max_length=32, default=b"", editable=False)
     #: Why it failed: one of the constant sentences of the engine, which the pages translate.
     error = models.TextField(blank=True, default="", editable=False)
     stored_file = models.ForeignKey(
@@ -241,10 +246,15 @@ class FileSession(models.Model):
 
     @property
     def plan(self) -> ChunkPlan:
-        """Raises ValueError while the size is unknown."""
+        """While the size is unknown, of the largest file that its chunks can hold."""
         if self.size is None:
-            raise ValueError("the size of this session is not known yet")
+            return ChunkPlan(self.chunk_size * MAX_CHUNKS, self.chunk_size)
         return ChunkPlan(self.size, self.chunk_size)
+
+    @property
+    def total_chunks(self) -> int | None:
+        """None while the size is unknown."""
+        return None if self.size is None else self.plan.total
 
     @property
     def bitmap(self) -> Bitmap:
@@ -252,17 +262,26 @@ class FileSession(models.Model):
 
     @property
     def received_bytes(self) -> int:
+        """Of all chunks that are in, and of the tail."""
         plan = self.plan
         if not self.received_count:
-            return 0
-        return plan.bytes_in(self.received_count, with_last=plan.total - 1 in self.bitmap)
+            return self.tail_length
+        with_last = plan.total - 1 in self.bitmap
+        return plan.bytes_in(self.received_count, with_last=with_last) + self.tail_length
+
+    @property
+    def offset(self) -> int:
+        """Bytes that are in from the beginning without a gap: here a stream goes on."""
+        return min(self.plan.offset(self.bitmap.first_missing()) + self.tail_length, self.plan.size)
 
     @property
     def progress(self) -> float:
-        """Per cent of the bytes received, 0 to 100, rounded down to one decimal."""
+        """Per cent of the bytes received, 0 to 100, rounded down to one decimal; 0 of an unknown
+        size.
+        """
         if self.status == SessionStatus.COMPLETED or self.size == 0:
             return 100.0
-        return self.received_bytes * 1000 // (self.size or 1) / 10
+        return self.received_bytes * 1000 // self.size / 10 if self.size else 0.0
 
     def is_quiet_for(self, time: timedelta) -> bool:
         return timezone.now() - self.updated_at > time

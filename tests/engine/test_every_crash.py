@@ -31,18 +31,27 @@ def lost(world: World) -> set[int]:
     return world.acknowledged - kept
 
 
+def offset(world: World) -> int:
+    """How far alice's file is in, from its beginning."""
+    sessions = FileSession.objects.filter(pk__in=world.sessions, status__in=KEPT)
+    return max((session.offset for session in sessions), default=0)
+
+
 @pytest.mark.parametrize(("name", "number"), CRASHES)
 def test_p3_p7_a_crash_before_this_step_loses_nothing_and_leaves_nothing(
     name: str, number: int
 ) -> None:
     with prepared(name) as (world, operate, scenario):
         world.sessions = list(FileSession.objects.values_list("pk", flat=True))
+        told = world.offset
         assert kill_at(number, operate) == scenario.points[number]
     if not (scenario.losing or scenario.removing):
         assert lost(world) == set()
+        assert offset(world) >= told
     world.restart()
     if not (scenario.losing or scenario.removing):
         assert lost(world) == set()
+        assert offset(world) >= told
     if scenario.removing:
         world.remove_all()
     else:

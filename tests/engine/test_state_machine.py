@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from unittest import mock
 from uuid import UUID
 
@@ -37,6 +38,7 @@ from uploads import conf
 from uploads.core.digests import Digest, fingerprint
 from uploads.engine import leftovers
 from uploads.engine.access import get_session
+from uploads.engine.appending import append
 from uploads.engine.completing import complete
 from uploads.engine.opening import Offer, Outcome, open_session
 from uploads.engine.receiving import receive_chunk
@@ -79,6 +81,9 @@ ON_THE_DISK = [
     Failpoint.STAGING_SIZE,
     Failpoint.INCOMING_CREATE,
     Failpoint.CHUNK_WRITE,
+    Failpoint.TAIL_CREATE,
+    Failpoint.TAIL_WRITE,
+    Failpoint.TAIL_REMOVE,
     Failpoint.DATA_RESIZE,
     Failpoint.DATA_SYNC,
     Failpoint.FOLDER_SYNC,
@@ -111,6 +116,10 @@ class Sent:
     offered: dict[int, set[bytes]] = field(default_factory=dict)
     #: Bytes that the engine said it has.
     acknowledged: dict[int, bytes] = field(default_factory=dict)
+    #: Bytes from the beginning that a stream was told are in.
+    offset: int = 0
+    #: Whether a disk has damaged the tail.
+    tail_damaged: bool = False
     #: Chunks whose bytes a disk has damaged since.
     damaged: set[int] = field(default_factory=set)
     #: The last final state that was seen: it never changes again.
@@ -173,6 +182,24 @@ class EngineMachine(RuleBasedStateMachine):
         for index in indices:
             if index < len(chunks):
                 self.offer(session_id, sent, index, chunks[index])
+
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one, length=st.integers(1, 250), cut_after=st.none() | st.integers(0, 250))
+    def stream(self, one: int, length: int, cut_after: int | None) -> None:
+        """Bytes from where the upload is; the connection may be cut."""
+        session_id, sent = self.pick(one)
+        with self.attempt() as done:
+            session = self.found(session_id, sent)
+            offset = session.offset
+            piece = sent.data[offset : offset + length]
+            for index, chunk in enumerate(cut(sent.data, TINY_CHUNK)):
+                if offset < (index + 1) * TINY_CHUNK and index * TINY_CHUNK < offset + length:
+                    sent.offered.setdefault(index, set()).add(chunk)
+            came = piece if cut_after is None else piece[:cut_after]
+            after = append(session, offset, io.BytesIO(came), len(piece))
+            done()
+            assert after.offset >= offset + len(came)
+            sent.offset = max(sent.offset, offset + len(came))
 
     @precondition(lambda self: self.sent)
     @rule(one=some_one, damaged=st.booleans(), index=some_chunk)
@@ -310,6 +337,15 @@ class EngineMachine(RuleBasedStateMachine):
             damage(session, index * TINY_CHUNK)
         sent.damaged.add(index)
 
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one)
+    def a_tail_is_damaged(self, one: int) -> None:
+        session_id, sent = self.pick(one)
+        session = FileSession.objects.filter(pk=session_id).first()
+        if session and session.tail_length and self.is_staged(session):
+            tail_of(session).write_bytes(b"")
+            sent.tail_damaged = True
+
     @rule(point=st.sampled_from(list(Failpoint)))
     def the_process_will_end(self, point: Failpoint) -> None:
         self.crash_at = point
@@ -332,6 +368,24 @@ class EngineMachine(RuleBasedStateMachine):
                 if index not in sent.damaged:
                     assert index in received
                     assert staged[index * TINY_CHUNK :][: len(chunk)] == chunk
+
+    @invariant()
+    def p3_the_offset_that_a_stream_was_told_does_not_go_back(self) -> None:
+        for session_id, sent in self.sent.items():
+            session = FileSession.objects.filter(pk=session_id).first()
+            if session is None or session.status != SessionStatus.ACTIVE:
+                continue
+            if sent.damaged or sent.tail_damaged:
+                sent.offset = min(sent.offset, session.offset)
+            assert session.offset >= sent.offset
+            if not session.tail_length:
+                sent.tail_damaged = False
+            elif not sent.tail_damaged:
+                start = session.offset - session.tail_length
+                assert (
+                    tail_of(session).read_bytes()[: session.tail_length]
+                    == (sent.data[start : session.offset])
+                )
 
     @invariant()
     def p2_what_is_received_was_sent(self) -> None:
@@ -494,6 +548,10 @@ class EngineMachine(RuleBasedStateMachine):
         if point == self.refused:
             self.refused = None
             raise OSError(28, "No space left on device")
+
+
+def tail_of(session: FileSession) -> Path:
+    return staging_of(session) / f"tail-{session.tail_name}"
 
 
 def _fingerprint(chunk: bytes) -> bytes:

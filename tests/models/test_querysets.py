@@ -94,6 +94,8 @@ def test_bytes_and_progress_count_the_short_last_chunk_rightly(
     assert session.progress == progress
 
 
-def test_a_session_of_unknown_size_has_no_plan(alice: User) -> None:
-    with pytest.raises(ValueError, match="not known"):
-        _ = make(alice, size=None).plan
+def test_a_session_of_unknown_size_has_room_for_all_the_chunks_that_there_may_be(
+    alice: User,
+) -> None:
+    session = make(alice, size=None)
+    assert (session.plan.total, session.progress) == (10_000, 0.0)

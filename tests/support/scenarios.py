@@ -4,6 +4,7 @@ The lists are literal on purpose: they are the order of the steps, which the pro
 """
 
 import contextlib
+import io
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,15 +18,18 @@ from django.utils import timezone
 
 from uploads import conf
 from uploads.core.digests import fingerprint
-from uploads.engine import buffers, finishing, leftovers, renaming, trash
+from uploads.engine import appending, buffers, finishing, leftovers, renaming, trash
+from uploads.engine.appending import append
 from uploads.engine.buffers import BufferPool
 from uploads.engine.completing import complete
+from uploads.engine.opening import Offer, open_session
 from uploads.engine.recovery import recover_all, recover_if_stuck
 from uploads.engine.removing import remove
 from uploads.engine.rereading import damaged_content, reread_content, reread_damaged
+from uploads.engine.sizing import declare_size
 from uploads.engine.sweeping import sweep
 from uploads.engine.usage import usage_of
-from uploads.errors import SessionGone
+from uploads.errors import OffsetMismatch, SessionGone
 from uploads.failpoints import Failpoint
 from uploads.models import EventKind, FileChunk, FileSession, SessionStatus, StoredFile, Usage
 from uploads.storage import filesystem, get_store
@@ -59,6 +63,8 @@ class World:
         self.bob = User.objects.create_user("bob")
         #: Chunks of alice's file that the engine has acknowledged.
         self.acknowledged: set[int] = set()
+        #: Bytes that a stream of alice's was told are in, from the beginning.
+        self.offset = 0
         #: The sessions that there were before the operation.
         self.sessions: list[UUID] = []
 
@@ -74,6 +80,12 @@ class World:
         for index in indices:
             send(self.session, index, CHUNKS[index])
             self.acknowledged.add(index)
+
+    def append(self, length: int) -> None:
+        """So many bytes more of alice's file, as a stream."""
+        session = self.session
+        source = io.BytesIO(DATA[session.offset :])
+        self.offset = append(session, session.offset, source, length).offset
 
     def upload(self, owner: User) -> None:
         session = begin(owner, DATA)
@@ -177,6 +189,34 @@ def _wrong_hash(world: World) -> None:
 
 def _without_hash(world: World) -> None:
     world.begin(sha256="", resume_key=KEY)
+
+
+def _streaming(length: int) -> Callable[[World], None]:
+    def prepare(world: World) -> None:
+        world.begin()
+        world.append(length)
+
+    return prepare
+
+
+def _unsized(length: int) -> Callable[[World], None]:
+    def prepare(world: World) -> None:
+        open_session(world.alice, Offer("file.bin", None, chunk_size=TINY_CHUNK))
+        world.append(length)
+
+    return prepare
+
+
+def _damaged_tail(world: World) -> None:
+    _streaming(150)(world)
+    [tail] = staging_of(world.session).glob("tail-*")
+    tail.write_bytes(flipped(tail.read_bytes(), 7))
+    world.offset = 0
+
+
+def _append_in_vain(world: World) -> None:
+    with contextlib.suppress(OffsetMismatch):
+        world.append(50)
 
 
 def _whole_without_hash(world: World) -> None:
@@ -302,6 +342,11 @@ def _everything_old(stack: ExitStack) -> None:
     stack.enter_context(mock.patch.object(leftovers, "ORPHAN_AGE", -timedelta(hours=1)))
 
 
+def _always_flushing(stack: ExitStack) -> None:
+    stack.enter_context(mock.patch.object(appending, "FLUSH_SECONDS", -1))
+
+
+_KEEP_TAIL = [P.TAIL_CREATE, P.TAIL_WRITE, P.TAIL_RECORD]
 _STAGE = [P.STAGING_FOLDER, P.STAGING_DATA, P.STAGING_SIZE]
 _UNSTAGE = [P.STAGING_REMOVE_FILE, P.STAGING_REMOVE_FOLDER]
 _UNLINK_CONTENT = [P.CONTENT_REMOVE_FILE, P.CONTENT_REMOVE_FOLDER]
@@ -431,6 +476,115 @@ SCENARIOS: dict[str, Scenario] = {
             P.FINISH_ENQUEUE,
             P.CHUNK_ACKNOWLEDGE,
             P.INCOMING_REMOVE,
+        ],
+    ),
+    "append a part of a chunk": Scenario(
+        lambda w: w.begin(),
+        lambda w: w.append(30),
+        [P.INCOMING_CREATE, *_KEEP_TAIL, P.INCOMING_REMOVE],
+    ),
+    "append a part of a chunk, synced": Scenario(
+        lambda w: w.begin(),
+        lambda w: w.append(30),
+        [
+            P.INCOMING_CREATE,
+            P.TAIL_CREATE,
+            P.TAIL_WRITE,
+            P.TAIL_SYNC,
+            P.FOLDER_SYNC,
+            P.TAIL_RECORD,
+            P.INCOMING_REMOVE,
+        ],
+        surroundings=_each_chunk_synced,
+    ),
+    "append a part of a chunk without memory": Scenario(
+        lambda w: w.begin(),
+        lambda w: w.append(30),
+        [P.INCOMING_CREATE, P.INCOMING_SPILL, *_KEEP_TAIL, P.INCOMING_REMOVE],
+        surroundings=_no_pool,
+    ),
+    "append to a tail": Scenario(
+        _streaming(30),
+        lambda w: w.append(40),
+        [P.INCOMING_CREATE, *_KEEP_TAIL, P.TAIL_REMOVE, P.INCOMING_REMOVE],
+    ),
+    "append the rest of a chunk": Scenario(
+        _streaming(130),
+        lambda w: w.append(70),
+        [
+            P.INCOMING_CREATE,
+            P.CHUNK_WRITE,
+            P.CHUNK_RECORD,
+            P.CHUNK_ACKNOWLEDGE,
+            P.TAIL_REMOVE,
+            P.INCOMING_REMOVE,
+        ],
+    ),
+    "append across chunks, slowly": Scenario(
+        _streaming(30),
+        lambda w: w.append(100),
+        [
+            P.INCOMING_CREATE,
+            *_KEEP_TAIL,
+            P.CHUNK_WRITE,
+            P.CHUNK_RECORD,
+            P.CHUNK_ACKNOWLEDGE,
+            *[P.TAIL_REMOVE] * 2,
+            P.INCOMING_REMOVE,
+            P.INCOMING_CREATE,
+            *_KEEP_TAIL,
+            P.INCOMING_REMOVE,
+        ],
+        surroundings=_always_flushing,
+    ),
+    "append all that is left": Scenario(
+        _streaming(310),
+        lambda w: w.append(40),
+        [
+            P.INCOMING_CREATE,
+            P.CHUNK_WRITE,
+            P.CHUNK_RECORD,
+            P.SESSION_MOVE,
+            P.FINISH_ENQUEUE,
+            P.CHUNK_ACKNOWLEDGE,
+            P.TAIL_REMOVE,
+            P.INCOMING_REMOVE,
+        ],
+    ),
+    "receive the chunk of a tail": Scenario(
+        _streaming(130),
+        lambda w: w.send(1),
+        [
+            P.INCOMING_CREATE,
+            P.CHUNK_WRITE,
+            P.CHUNK_RECORD,
+            P.CHUNK_ACKNOWLEDGE,
+            P.INCOMING_REMOVE,
+        ],
+    ),
+    "find a damaged tail": Scenario(
+        _damaged_tail,
+        _append_in_vain,
+        [P.INCOMING_CREATE, P.TAIL_DROP, P.TAIL_REMOVE, P.INCOMING_REMOVE],
+    ),
+    "declare the size of a stream": Scenario(
+        _unsized(150),
+        lambda w: declare_size(w.session, len(DATA)),
+        [P.SESSION_SIZE],
+    ),
+    "complete a stream without a size": Scenario(
+        _unsized(350),
+        lambda w: complete(w.session),
+        [
+            P.SESSION_SIZE,
+            P.INCOMING_CREATE,
+            P.CHUNK_WRITE,
+            P.CHUNK_RECORD,
+            P.CHUNK_ACKNOWLEDGE,
+            P.TAIL_REMOVE,
+            P.INCOMING_REMOVE,
+            P.SESSION_MOVE,
+            P.FINISH_ENQUEUE,
         ],
     ),
     "complete without a hash": Scenario(

@@ -29,6 +29,11 @@ class Bitmap:
     def __len__(self) -> int:
         return self._bits.bit_count()
 
+    @property
+    def end(self) -> int:
+        """One more than the highest index that is in; 0 when none is."""
+        return self._bits.bit_length()
+
     def add(self, index: int) -> None:
         self._check(index)
         self._bits |= 1 << index
@@ -36,6 +41,10 @@ class Bitmap:
     def discard(self, index: int) -> None:
         self._check(index)
         self._bits &= ~(1 << index)
+
+    def first_missing(self) -> int:
+        """The lowest index that is not in; `total` when none is missing."""
+        return min((~self._bits & (self._bits + 1)).bit_length() - 1, self.total)
 
     def missing(self) -> list[int]:
         """The indices that are not in, ascending."""

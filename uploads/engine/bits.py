@@ -1,4 +1,6 @@
-"""Writing what is received: bitmap and count always move together."""
+"""Writing what is received: bitmap, count and tail always move together."""
+
+from typing import Any
 
 from django.utils import timezone
 
@@ -6,19 +8,36 @@ from uploads import conf
 from uploads.core.bitmap import Bitmap
 from uploads.models import FileSession
 
+NO_TAIL: dict[str, Any] = {"tail_name": "", "tail_length": 0, "tail_fingerprint": b""}
+
 
 def write_bitmap(session: FileSession, bitmap: Bitmap) -> None:
     """Set bitmap and count of a session whose row is locked, and let it live on from now.
 
+    A tail belongs to the first missing chunk: when that is another one, the tail is none any more.
     The lock makes this safe, and so unconditional; `session` is changed alike.
     """
     now = timezone.now()
-    changes = {
+    changes: dict[str, Any] = {
         "received": bitmap.to_bytes(),
         "received_count": len(bitmap),
         "updated_at": now,
         "expires_at": now + conf.current().session_lifetime,
     }
+    if bitmap.first_missing() != session.bitmap.first_missing():
+        changes |= NO_TAIL
     FileSession.objects.filter(pk=session.pk).update(**changes)
     for name, value in changes.items():
         setattr(session, name, value)
+
+
+def write_tail(session: FileSession, name: str, length: int, fingerprint: bytes) -> None:
+    """Name the tail of a session whose row is locked, and let it live on from now."""
+    now = timezone.now()
+    FileSession.objects.filter(pk=session.pk).update(
+        tail_name=name,
+        tail_length=length,
+        tail_fingerprint=fingerprint,
+        updated_at=now,
+        expires_at=now + conf.current().session_lifetime,
+    )

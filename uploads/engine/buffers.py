@@ -12,7 +12,7 @@ from functools import cache
 
 from uploads import conf
 from uploads.errors import StorageFull, StorageUnavailable
-from uploads.storage import Incoming, StagedFile
+from uploads.storage import Incoming, StagedFile, Tail
 
 #: A body without a new byte for this long gives its buffer up to another that wants one.
 STALLED_SECONDS = 10.0
@@ -48,13 +48,13 @@ class Body:
             self._length = end
             self.news = time.monotonic()
 
-    def copy_to(self, data: StagedFile, offset: int) -> None:
-        """Write all of it into the staged file."""
+    def copy_to(self, target: StagedFile | Tail, offset: int, start: int = 0) -> None:
+        """Write what has come, from its byte `start` on, into a file at `offset`."""
         with self._lock:
             if self._buffer is None:
-                self._copy_spilled(data, offset)
+                self._copy_spilled(target, offset, start)
             else:
-                data.write_at(offset, memoryview(self._buffer)[: self._length])
+                target.write_at(offset, memoryview(self._buffer)[start : self._length])
 
     def give_up(self) -> bytearray | None:
         """For another thread: the buffer, once its bytes are spilled; None to leave it alone."""
@@ -85,14 +85,14 @@ class Body:
         buffer, self._buffer = self._buffer, None
         return buffer
 
-    def _copy_spilled(self, data: StagedFile, offset: int) -> None:
-        buffer = memoryview(bytearray(min(_COPY_SIZE, self._length)))
-        done = 0
+    def _copy_spilled(self, target: StagedFile | Tail, offset: int, start: int) -> None:
+        buffer = memoryview(bytearray(min(_COPY_SIZE, self._length - start)))
+        done = start
         while done < self._length:
             count = self._incoming.read_into(done, buffer[: self._length - done])
             if not count:
                 raise StorageUnavailable("The spilled chunk was cut short. Send it again.")
-            data.write_at(offset + done, buffer[:count])
+            target.write_at(offset + done - start, buffer[:count])
             done += count
 
 

@@ -1,9 +1,5 @@
 """`complete`: the client's word that it has sent everything."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from uploads.errors import ChunksMissing, HashConflict
@@ -12,7 +8,8 @@ from uploads.models import FileSession, SessionStatus
 from .access import reread
 from .background import enqueue_finish
 from .recovery import recover_if_stuck
-from .transitions import declare, move, refusal
+from .sizing import settle_size
+from .transitions import declare, move, one_open_session, refusal
 
 
 def complete(session: FileSession, sha256: str = "") -> FileSession:
@@ -20,7 +17,8 @@ def complete(session: FileSession, sha256: str = "") -> FileSession:
 
     `sha256` (lowercase hex, or empty) declares the file's hash where the handshake did not.
     Raises ChunksMissing, HashConflict (another hash is declared, or another open session has
-    this one) or the refusal of the session's state.
+    this one) or the refusal of the session's state. Of a session without a size, what has come is
+    the whole file.
     """
     if sha256 and session.sha256 and sha256 != session.sha256:
         raise HashConflict(
@@ -34,6 +32,7 @@ def complete(session: FileSession, sha256: str = "") -> FileSession:
         return recover_if_stuck(_declared_late(session, sha256))
     if session.status != SessionStatus.ACTIVE:
         raise refusal(session)
+    session = settle_size(session)
     if session.received_count < session.plan.total:
         raise _chunks_missing(session)
     return _assemble(session, sha256)
@@ -49,7 +48,7 @@ def _chunks_missing(session: FileSession) -> ChunksMissing:
 
 
 def _assemble(session: FileSession, sha256: str) -> FileSession:
-    with _one_open_session(sha256):
+    with one_open_session(sha256):
         moved = move(
             session.pk,
             SessionStatus.ACTIVE,
@@ -70,20 +69,7 @@ def _declared_late(session: FileSession, sha256: str) -> FileSession:
     """An assembling session with its hash declared, if it had none."""
     if not sha256 or session.sha256:
         return session
-    with _one_open_session(sha256):
+    with one_open_session(sha256):
         declare(session.pk, sha256)
     # Declared by now, by us or by another; or ended meanwhile.
     return complete(reread(session), sha256)
-
-
-@contextmanager
-def _one_open_session(sha256: str) -> Iterator[None]:
-    try:
-        with transaction.atomic():
-            yield
-    except IntegrityError as error:
-        raise HashConflict(
-            f"Another of your open uploads is declared to have the SHA-256 {sha256}. Finish or "
-            "cancel that one first, or complete this one without declaring a hash.",
-            sha256=sha256,
-        ) from error

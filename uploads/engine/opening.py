@@ -54,7 +54,8 @@ class Offer:
     """What a client says of its file. Checked for form by the protocol; sizes in bytes."""
 
     filename: str
-    size: int
+    #: None while it is unknown: then nothing is looked for, and the session is always a new one.
+    size: int | None
     sha256: str = ""
     resume_key: str = ""
     mime_type: str = ""
@@ -72,7 +73,8 @@ def open_session(owner: AbstractBaseUser, offer: Offer) -> tuple[Outcome, FileSe
 
     Raises TooLarge, StorageFull, or DigestMismatch for an empty file with another hash.
     """
-    _check_size(offer)
+    if offer.size is not None:
+        check_size(offer.size, offer.sha256)
     for _ in range(_ROUNDS):
         try:
             return _found(owner, offer) or (Outcome.CREATED, _created(owner, offer))
@@ -82,17 +84,18 @@ def open_session(owner: AbstractBaseUser, offer: Offer) -> tuple[Outcome, FileSe
     raise Unavailable("Other handshakes for this very file got in the way. Send it again.")
 
 
-def _check_size(offer: Offer) -> None:
+def check_size(size: int, sha256: str) -> None:
+    """Raises TooLarge, or DigestMismatch for an empty file with another declared hash."""
     limit = conf.current().max_file_size
-    if offer.size > limit:
+    if size > limit:
         raise TooLarge(
-            f"This file has {offer.size} bytes; this server takes files of at most {limit}.",
+            f"This file has {size} bytes; this server takes files of at most {limit}.",
             limit=limit,
         )
-    if offer.size == 0 and offer.sha256 not in {"", _EMPTY_SHA256}:
+    if size == 0 and sha256 not in {"", _EMPTY_SHA256}:
         raise DigestMismatch(
-            f"A file of 0 bytes has the SHA-256 {_EMPTY_SHA256}, declared was {offer.sha256}.",
-            expected=offer.sha256,
+            f"A file of 0 bytes has the SHA-256 {_EMPTY_SHA256}, declared was {sha256}.",
+            expected=sha256,
             actual=_EMPTY_SHA256,
         )
 
@@ -193,18 +196,19 @@ def _copied(owner: AbstractBaseUser, offer: Offer) -> FileSession:
         session.save(force_insert=True)
         record(session.pk, EventKind.OPENED)
         record(session.pk, EventKind.COMPLETED)
-        usage.add(session.owner_id, 1, offer.size)
+        usage.add(session.owner_id, 1, session.plan.size)
     announce(session)
     return session
 
 
 def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
-    check_room(offer.size)
+    size = offer.size or 0
+    check_room(size)
     session = _new_session(owner, offer)
     # Staging first: once the row is there, chunks may come. An orphan of a crash is swept.
     store = prepared_store()
     try:
-        store.create(session.pk, offer.size, synced=each_chunk_is_synced())
+        store.create(session.pk, size, synced=each_chunk_is_synced())
         reach(Failpoint.SESSION_INSERT)
         with acknowledging_transaction():
             _take_key(owner, offer)
@@ -235,12 +239,12 @@ def _new_session(owner: AbstractBaseUser, offer: Offer) -> FileSession:
         id=uuid4(),
         owner_id=owner.pk,
         size=offer.size,
-        chunk_size=grown_chunk_size(offer.size, offer.chunk_size or config.chunk_size),
+        chunk_size=grown_chunk_size(offer.size or 0, offer.chunk_size or config.chunk_size),
         sha256=offer.sha256,
         resume_key=offer.resume_key,
         mime_type=offer.mime_type,
         # A file of 0 bytes has no last chunk to wait for.
-        status=SessionStatus.ACTIVE if offer.size else SessionStatus.ASSEMBLING,
+        status=SessionStatus.ASSEMBLING if offer.size == 0 else SessionStatus.ACTIVE,
         created_at=now,
         updated_at=now,
         expires_at=now + config.session_lifetime,

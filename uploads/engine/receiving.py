@@ -22,7 +22,7 @@ from uploads.errors import (
 )
 from uploads.failpoints import Failpoint, reach
 from uploads.models import OPEN_STATUSES, FileChunk, FileSession, SessionStatus
-from uploads.storage import StagingMissing, get_store
+from uploads.storage import StagingMissing, Tail, get_store
 
 from .access import reread
 from .background import enqueue_finish
@@ -99,6 +99,30 @@ class IncomingChunk:
         self._received = 0
         self._fingerprint = fingerprint()
         self._hashers = {name: ALGORITHMS[name]() for name in algorithms}
+
+    @property
+    def length(self) -> int:
+        """Bytes of the whole chunk."""
+        return self._length
+
+    @property
+    def received(self) -> int:
+        """Bytes that have come."""
+        return self._received
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its bytes are held; those of a chunk that is in already are only compared."""
+        return self._body is not None
+
+    def digest_so_far(self) -> bytes:
+        """The fingerprint of the bytes that have come."""
+        return self._fingerprint.digest()
+
+    def copy_to(self, tail: Tail, start: int) -> None:
+        """Write the bytes that have come, from `start` on, to the same place in a tail."""
+        if self._body:
+            self._body.copy_to(tail, start, start)
 
     def write(self, piece: bytes) -> None:
         """Take the next bytes. Raises LengthMismatch as soon as they are too many."""
@@ -238,6 +262,8 @@ def incoming_chunk(
     session: FileSession, index: int, algorithms: Collection[str] = ()
 ) -> Iterator[IncomingChunk]:
     """Room for one chunk of a session that `check_chunk` has passed.
+
+    The context is left with the chunk committed, or with nothing of it kept.
 
     `algorithms` (keys of ALGORITHMS) are those whose digest `commit` may be asked to check.
     """

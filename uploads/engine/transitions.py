@@ -4,15 +4,24 @@ A move is one conditional UPDATE, and the event that tells of it: it happens for
 several racing callers, who learns of it by the row count.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from uploads import conf
-from uploads.errors import SessionCancelled, SessionExpired, SessionFailed, UploadError, WrongState
+from uploads.errors import (
+    HashConflict,
+    SessionCancelled,
+    SessionExpired,
+    SessionFailed,
+    UploadError,
+    WrongState,
+)
 from uploads.failpoints import Failpoint, reach
 from uploads.models import EventKind, FileSession, SessionStatus
 
@@ -106,6 +115,20 @@ def declare(session_id: UUID, sha256: str) -> bool:
     """
     reach(Failpoint.SESSION_DECLARE)
     return bool(FileSession.objects.filter(pk=session_id, sha256="").open().update(sha256=sha256))
+
+
+@contextmanager
+def one_open_session(sha256: str) -> Iterator[None]:
+    """Within, a hash or a size is declared; raises HashConflict where that makes two of a kind."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        raise HashConflict(
+            f"Another of your open uploads is declared to have the SHA-256 {sha256}. Finish or "
+            "cancel that one first, or complete this one without declaring a hash.",
+            sha256=sha256,
+        ) from error
 
 
 def touch(session: FileSession) -> bool:

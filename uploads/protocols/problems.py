@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 from django.http import HttpResponse
 
@@ -30,20 +30,19 @@ STATUSES: dict[type[UploadError], int] = {
     errors.UnsupportedMedia: 415,
     errors.RangeNotSatisfiable: 416,
     errors.DigestMismatch: 422,
+    errors.TooManyRequests: 429,
     errors.Unavailable: 503,
     errors.StorageFull: 507,
 }
 
 
-def status_of(error: type[UploadError]) -> int:
+def status_of(
+    error: type[UploadError], statuses: Mapping[type[UploadError], int] = STATUSES
+) -> int:
     """The status of an error class or of the nearest class above it. Raises LookupError."""
-    return next(_statuses(error))
-
-
-def _statuses(error: type[UploadError]) -> Iterator[int]:
     for kind in error.__mro__:
-        if kind in STATUSES:
-            yield STATUSES[kind]
+        if kind in statuses:
+            return statuses[kind]
     raise LookupError(f"{error.__name__} has no status")
 
 

@@ -5,7 +5,16 @@ from pathlib import Path
 
 from uploads import conf
 
-from .base import ContentFile, Incoming, Scratch, StagedFile, StagingFolder, StagingMissing, Store
+from .base import (
+    ContentFile,
+    Incoming,
+    Scratch,
+    StagedFile,
+    StagingFolder,
+    StagingMissing,
+    Store,
+    Tail,
+)
 from .filesystem import FilesystemStore
 from .page_cache import forget_cached
 
@@ -17,6 +26,7 @@ __all__ = [
     "StagingFolder",
     "StagingMissing",
     "Store",
+    "Tail",
     "forget_cached",
     "get_store",
 ]

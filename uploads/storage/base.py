@@ -70,6 +70,22 @@ class StagedFile(Protocol):
         """
 
 
+class Tail(Protocol):
+    """A part of a chunk, from its first byte on, in a file of its own in staging."""
+
+    @property
+    def name(self) -> str:
+        """Unique; `Store.open_tail` finds it by this."""
+
+    def write_at(self, offset: int, data: memoryview) -> None: ...
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill `buffer` from `offset`; return how many bytes there were."""
+
+    def sync(self) -> None:
+        """Return when the bytes, and the name, are on the disk."""
+
+
 @dataclass(frozen=True, slots=True)
 class StagingFolder:
     """What a sweep needs to know of one folder in staging."""
@@ -105,6 +121,15 @@ class Store(Protocol):
 
     def incoming(self, session_id: UUID) -> AbstractContextManager[Incoming]:
         """A new body on its way in; its file goes with the context. Raises StagingMissing."""
+
+    def new_tail(self, session_id: UUID) -> AbstractContextManager[Tail]:
+        """Make a tail, which stays when the context ends. Raises StagingMissing."""
+
+    def open_tail(self, session_id: UUID, name: str) -> AbstractContextManager[Tail]:
+        """Open a tail to read it. Raises StagingMissing."""
+
+    def remove_tail(self, session_id: UUID, name: str) -> None:
+        """Remove a tail, if it is there."""
 
     def scratch(self) -> AbstractContextManager[Scratch]:
         """Room, on the store's own disk, that goes with the context and with the process."""

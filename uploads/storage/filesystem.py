@@ -2,6 +2,7 @@
 
 <root>/staging/<session id>/data              the sparse file, as long as the upload
 <root>/staging/<session id>/incoming-<uuid>   one for each body on its way in
+<root>/staging/<session id>/tail-<uuid>       what a stream has brought of a chunk
 <root>/content/<sha256>/<content id>          complete files
 
 Scratch files have no name: they are in <root>, and nowhere to be seen.
@@ -47,6 +48,7 @@ TOUCH_SECONDS = 30
 RESERVE_BYTES = 64 * 1024 * 1024
 RESERVE_PART = 16
 _INCOMING = "incoming-"
+_TAIL = "tail-"
 
 
 def _staging_folder(entry: os.DirEntry[str]) -> StagingFolder:
@@ -181,6 +183,35 @@ class FilesystemStagedFile:
                 raise
 
 
+class FilesystemTail:
+    """See `base.Tail`."""
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self._path = path
+        self._fd = fd
+
+    @property
+    def name(self) -> str:
+        return self._path.name.removeprefix(_TAIL)
+
+    def write_at(self, offset: int, data: memoryview) -> None:
+        with translated():
+            done = 0
+            while done < len(data):
+                reach(Failpoint.TAIL_WRITE)
+                done += os.pwrite(self._fd, data[done:], offset + done)
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        with translated():
+            return os.preadv(self._fd, [buffer], offset)
+
+    def sync(self) -> None:
+        with translated():
+            reach(Failpoint.TAIL_SYNC)
+            os.fsync(self._fd)
+            sync_folder(self._path.parent)
+
+
 class FilesystemStore:
     """See `base.Store`. `root` is made when first needed."""
 
@@ -242,6 +273,37 @@ class FilesystemStore:
             yield incoming
         finally:
             incoming.close()
+
+    @contextmanager
+    def new_tail(self, session_id: UUID) -> Iterator[FilesystemTail]:
+        with self._tail(session_id, uuid4().hex, os.O_RDWR | os.O_CREAT | os.O_EXCL) as tail:
+            yield tail
+
+    @contextmanager
+    def open_tail(self, session_id: UUID, name: str) -> Iterator[FilesystemTail]:
+        with self._tail(session_id, name, os.O_RDONLY) as tail:
+            yield tail
+
+    def remove_tail(self, session_id: UUID, name: str) -> None:
+        with translated():
+            reach(Failpoint.TAIL_REMOVE)
+            (self._folder(session_id) / f"{_TAIL}{name}").unlink(missing_ok=True)
+
+    @contextmanager
+    def _tail(self, session_id: UUID, name: str, flags: int) -> Iterator[FilesystemTail]:
+        path = self._folder(session_id) / f"{_TAIL}{name}"
+        try:
+            if flags & os.O_CREAT:
+                reach(Failpoint.TAIL_CREATE)
+            fd = os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            self._missing(path)
+        except OSError as error:
+            refuse(error)
+        try:
+            yield FilesystemTail(path, fd)
+        finally:
+            os.close(fd)
 
     @contextmanager
     def scratch(self) -> Iterator[Scratch]:

@@ -1,0 +1,413 @@
+"""Streams that go on where an upload is: nothing they were told is in is ever lost."""
+
+import io
+from unittest import mock
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from pytest_django import Settings
+
+from tests.support.bodies import InterruptedSource, StalledSource, cut, flipped, payload, sha256
+from tests.support.sessions import TINY_CHUNK, begin, content_of, fresh, handshake, send, staging_of
+from tests.support.tasks import run_tasks
+from tests.support.threads import Running, at_once
+from uploads import conf
+from uploads.engine import appending
+from uploads.engine.appending import append
+from uploads.engine.completing import complete
+from uploads.engine.opening import Offer, open_session
+from uploads.engine.removing import remove
+from uploads.engine.sizing import declare_size
+from uploads.errors import (
+    ChunkConflict,
+    ChunksMissing,
+    HashConflict,
+    LengthMismatch,
+    OffsetMismatch,
+    SessionCancelled,
+    TooLarge,
+    WrongState,
+)
+from uploads.models import FileChunk, FileSession, SessionStatus
+
+DATA = payload(350)
+CHUNKS = cut(DATA, TINY_CHUNK)
+
+
+class CutSource:
+    """Gives its bytes in small pieces, then an error, as a connection that is reset does."""
+
+    def __init__(self, data: bytes) -> None:
+        self._body = io.BytesIO(data)
+
+    def read(self, size: int, /) -> bytes:
+        piece = self._body.read(min(size, 7))
+        if not piece:
+            raise OSError("the connection was reset")
+        return piece
+
+
+def stream(
+    session: FileSession, data: bytes, offset: int | None = None, length: int | None = None
+) -> FileSession:
+    """Send bytes as a request would: with the session as it is now."""
+    current = fresh(session)
+    at = current.offset if offset is None else offset
+    return append(current, at, io.BytesIO(data), len(data) if length is None else length)
+
+
+def unsized(owner: User, **given: str) -> FileSession:
+    return open_session(owner, Offer("file.bin", None, chunk_size=TINY_CHUNK, **given))[1]
+
+
+def tails(session: FileSession) -> list[str]:
+    return sorted(path.name for path in staging_of(session).glob("tail-*"))
+
+
+def content(session: FileSession) -> bytes:
+    run_tasks()
+    return content_of(fresh(session))
+
+
+@pytest.mark.parametrize("step", [1, 7, 50, 99, 100, 101, 200, 349, 350])
+def test_a_file_that_comes_in_streams_of_any_length_arrives_whole(alice: User, step: int) -> None:
+    session = begin(alice, DATA)
+    for start in range(0, len(DATA), step):
+        piece = DATA[start : start + step]
+        assert stream(session, piece).offset == start + len(piece)
+    assert content(session) == DATA
+    assert not staging_of(session).exists()
+
+
+def test_chunks_of_a_stream_are_rows_like_all_others(alice: User) -> None:
+    session = stream(begin(alice, DATA), DATA[:250])
+    other = begin(alice, DATA, filename="other", sha256="", resume_key="other")
+    for index in range(2):
+        send(other, index, CHUNKS[index])
+
+    def fingerprints(of: FileSession) -> list[bytes]:
+        rows = FileChunk.objects.filter(session=of).order_by("index")
+        return [bytes(row.fingerprint) for row in rows]
+
+    assert fingerprints(session) == fingerprints(other)
+    assert (session.received_count, session.received_bytes, session.offset) == (2, 250, 250)
+
+
+def test_a_stream_at_another_offset_is_refused_unread(alice: User) -> None:
+    session = stream(begin(alice, DATA), DATA[:130])
+    for offset in (0, 100, 129, 131, 350, -1):
+        source = io.BytesIO(DATA)
+        with pytest.raises(OffsetMismatch) as refused:
+            append(fresh(session), offset, source, 10)
+        assert refused.value.members == {"offset": 130}
+        assert source.tell() == 0
+    assert fresh(session).offset == 130
+
+
+def test_a_stream_longer_than_the_file_is_refused_unread(alice: User) -> None:
+    session = stream(begin(alice, DATA), DATA[:130])
+    source = io.BytesIO(DATA)
+    with pytest.raises(LengthMismatch) as refused:
+        append(fresh(session), 130, source, 221)
+    assert refused.value.members == {"expected": 220, "actual": 221}
+    assert source.tell() == 0
+
+
+def test_what_came_before_a_cut_is_kept_to_the_byte(alice: User) -> None:
+    session = begin(alice, DATA)
+    assert stream(session, DATA[:137], length=350).offset == 137
+    assert fresh(session).offset == 137
+    assert stream(session, DATA[137:]).offset == 350
+    assert content(session) == DATA
+
+
+def test_what_came_before_a_reset_is_kept_to_the_byte(alice: User) -> None:
+    session = begin(alice, DATA)
+    with pytest.raises(OSError, match="reset"):
+        append(session, 0, CutSource(DATA[:137]), 350)
+    assert fresh(session).offset == 137
+    stream(session, DATA[137:])
+    assert content(session) == DATA
+
+
+def test_a_slow_stream_makes_progress_within_a_chunk(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appending, "FLUSH_SECONDS", -1)
+    session = begin(alice, DATA)
+    seen: list[int] = []
+    source = InterruptedSource(DATA[:60], lambda: seen.append(fresh(session).offset))
+    append(session, 0, source, 60)
+    assert seen == [30]
+    assert len(tails(session)) == 1
+
+
+def test_no_tail_is_kept_before_it_is_due(alice: User) -> None:
+    session = begin(alice, DATA)
+    seen: list[int] = []
+    source = InterruptedSource(DATA[:60], lambda: seen.append(fresh(session).offset))
+    append(session, 0, source, 60)
+    assert seen == [0]
+
+
+def test_one_tail_at_most_is_left_of_many_streams(alice: User) -> None:
+    session = begin(alice, DATA)
+    for start in range(0, 90, 10):
+        stream(session, DATA[start : start + 10])
+        assert len(tails(session)) == 1
+    stream(session, DATA[90:100])
+    assert tails(session) == []
+
+
+def test_p4_a_tail_that_a_power_cut_has_damaged_is_asked_for_again(alice: User) -> None:
+    session = stream(begin(alice, DATA), DATA[:150])
+    [name] = tails(session)
+    path = staging_of(session) / name
+    for damage in (flipped(path.read_bytes(), 20), path.read_bytes()[:20], b""):
+        path.write_bytes(damage)
+        with pytest.raises(OffsetMismatch) as refused:
+            stream(session, DATA[150:])
+        assert refused.value.members == {"offset": 100}
+        assert stream(session, DATA[100:150]).offset == 150
+        [name] = set(tails(session)) - {name}
+        path = staging_of(session) / name
+    path.unlink()
+    with pytest.raises(OffsetMismatch):
+        stream(session, DATA[150:])
+    stream(session, DATA[100:])
+    assert content(session) == DATA
+
+
+def test_chunks_that_came_in_ahead_are_passed_over(alice: User) -> None:
+    session = begin(alice, DATA)
+    send(session, 1, CHUNKS[1])
+    send(session, 3, CHUNKS[3])
+    assert stream(session, DATA[:60]).offset == 60
+    assert stream(session, DATA[60:110]).offset == 200, "the second chunk is in already"
+    assert stream(session, DATA[200:]).offset == 350
+    assert content(session) == DATA
+
+
+def test_a_chunk_ahead_of_other_bytes_is_a_conflict_and_what_came_before_it_stays(
+    alice: User,
+) -> None:
+    session = begin(alice, DATA)
+    send(session, 1, flipped(CHUNKS[1]))
+    with pytest.raises(ChunkConflict):
+        stream(session, DATA)
+    assert fresh(session).offset == 200
+
+
+def test_the_chunk_of_a_tail_may_come_whole_otherwise(alice: User) -> None:
+    session = stream(begin(alice, DATA), DATA[:130])
+    send(session, 1, CHUNKS[1])
+    assert (fresh(session).offset, fresh(session).tail_length) == (200, 0)
+    send(session, 3, CHUNKS[3])
+    send(session, 2, CHUNKS[2])
+    assert content(session) == DATA
+
+
+def test_a_chunk_ahead_does_not_touch_the_tail(alice: User) -> None:
+    session = stream(begin(alice, DATA), DATA[:130])
+    send(session, 2, CHUNKS[2])
+    assert fresh(session).offset == 130
+    stream(session, DATA[130:200])
+    assert fresh(session).offset == 300
+
+
+def test_p5_a_stream_that_is_half_dead_holds_up_nobody_and_spoils_nothing(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The most reported fault of such servers: here there is no lock to wait for."""
+    monkeypatch.setattr(appending, "FLUSH_SECONDS", -1)
+    session = begin(alice, DATA)
+    stalled = StalledSource(DATA[:240])
+    half_dead = Running(lambda: append(session, 0, stalled, 240))
+    assert stalled.stalled.wait(30)
+    assert fresh(session).offset == 120
+    stream(session, DATA[120:170])
+    stalled.release.set()
+    half_dead.result()
+    assert fresh(session).offset == 240
+    stream(session, DATA[240:])
+    assert content(session) == DATA
+
+
+def test_a_stream_that_was_overtaken_within_its_chunk_keeps_nothing_of_it(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appending, "FLUSH_SECONDS", -1)
+    session = begin(alice, DATA)
+    stalled = StalledSource(DATA[:60])
+    half_dead = Running(lambda: append(session, 0, stalled, 60))
+    assert stalled.stalled.wait(30)
+    stream(session, DATA[30:90])
+    stalled.release.set()
+    half_dead.result()
+    assert fresh(session).offset == 90
+    assert len(tails(session)) == 1
+    stream(session, DATA[90:])
+    assert content(session) == DATA
+
+
+def test_a_stream_that_was_overtaken_and_gets_ahead_again_is_kept_whole(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own file may be gone by then: the one that was ahead for a while has removed it."""
+    monkeypatch.setattr(appending, "FLUSH_SECONDS", -1)
+    session = begin(alice, DATA)
+    stalled = StalledSource(DATA[:80])
+    half_dead = Running(lambda: append(session, 0, stalled, 80))
+    assert stalled.stalled.wait(30)
+    stream(session, DATA[40:50])
+    stalled.release.set()
+    half_dead.result()
+    assert fresh(session).offset == 80
+    assert len(tails(session)) == 1
+    stream(session, DATA[80:])
+    assert content(session) == DATA
+
+
+def test_the_same_stream_many_times_at_once_counts_once(alice: User) -> None:
+    session = begin(alice, DATA)
+    streams = [lambda: append(fresh(session), 0, io.BytesIO(DATA), 350) for _ in range(6)]
+    results = at_once(streams)
+    errors = [result for result in results if isinstance(result, Exception)]
+    assert all(isinstance(error, OffsetMismatch | WrongState) for error in errors), errors
+    assert len(errors) < 6
+    assert content(session) == DATA
+    assert fresh(session).received_count == 4
+
+
+def test_p5_nothing_is_held_while_a_stream_awaits_bytes(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appending, "FLUSH_SECONDS", -1)
+    session = begin(alice, DATA)
+    held: list[bool] = []
+
+    class Watching:
+        def __init__(self) -> None:
+            self._body = io.BytesIO(DATA)
+
+        def read(self, size: int, /) -> bytes:
+            held.append(connection.connection is not None)
+            return self._body.read(min(size, 30))
+
+    append(session, 0, Watching(), 350)
+    assert len(held) > 10
+    assert not any(held)
+
+
+def test_a_session_cancelled_meanwhile_takes_nothing_more_of_a_stream(alice: User) -> None:
+    session = begin(alice, DATA)
+    source = InterruptedSource(DATA, lambda: remove(fresh(session)))
+    with pytest.raises(SessionCancelled):
+        append(session, 0, source, 350)
+    assert not staging_of(session).exists()
+
+
+def test_a_complete_upload_takes_no_stream(alice: User) -> None:
+    session = stream(begin(alice, DATA), DATA)
+    run_tasks()
+    with pytest.raises(WrongState):
+        stream(session, b"", 350)
+
+
+def test_each_tail_is_synced_where_each_chunk_is(alice: User, settings: Settings) -> None:
+    settings.UPLOADS = {"ROOT": conf.current().root, "DURABILITY": "chunk"}
+    session = begin(alice, DATA)
+    with mock.patch("os.fsync") as fsync:
+        stream(session, DATA[:30])
+    assert fsync.call_count == 2, "the file, and the folder that names it"
+
+
+# --------------------------------------------------------------- of unknown size
+
+
+def test_a_stream_without_a_size_is_as_long_as_what_came(alice: User) -> None:
+    session = unsized(alice)
+    assert (session.size, session.progress, session.offset) == (None, 0.0, 0)
+    for start in range(0, 350, 70):
+        stream(session, DATA[start : start + 70])
+    assert complete(fresh(session), sha256(DATA)).size == 350
+    assert content(session) == DATA
+    assert fresh(session).progress == 100
+
+
+@pytest.mark.parametrize("length", [0, 100, 300, 301])
+def test_any_length_can_be_the_end_of_a_stream(alice: User, length: int) -> None:
+    session = unsized(alice)
+    stream(session, DATA[:length])
+    complete(fresh(session))
+    assert content(session) == DATA[:length]
+
+
+def test_a_size_can_be_declared_at_any_time_and_is_fixed_then(alice: User) -> None:
+    session = unsized(alice)
+    stream(session, DATA[:130])
+    assert declare_size(fresh(session), 350).size == 350
+    assert declare_size(fresh(session), 350).offset == 130
+    with pytest.raises(LengthMismatch):
+        declare_size(fresh(session), 351)
+    with pytest.raises(LengthMismatch):
+        stream(session, bytes(221))
+    assert handshake(alice, DATA, sha256="")[1] != session
+    send(session, 3, CHUNKS[3])
+    stream(session, DATA[130:300])
+    complete(fresh(session))
+    assert content(session) == DATA
+
+
+def test_a_size_that_is_reached_already_makes_the_tail_the_last_chunk(alice: User) -> None:
+    session = unsized(alice, sha256=sha256(DATA))
+    stream(session, DATA)
+    assert declare_size(fresh(session), 350).status == SessionStatus.ASSEMBLING
+    assert content(session) == DATA
+
+
+def test_a_size_that_is_reached_on_the_grid_begins_the_verification(alice: User) -> None:
+    session = unsized(alice, sha256=sha256(DATA[:300]))
+    stream(session, DATA[:300])
+    assert declare_size(fresh(session), 300).status == SessionStatus.ASSEMBLING
+    assert content(session) == DATA[:300]
+
+
+def test_less_than_has_come_cannot_be_the_size(alice: User) -> None:
+    session = unsized(alice)
+    stream(session, DATA[:130])
+    send(session, 2, CHUNKS[2])
+    for size in (0, 100, 129, 299):
+        with pytest.raises(LengthMismatch):
+            declare_size(fresh(session), size)
+    assert fresh(session).size is None
+    assert declare_size(fresh(session), 300).size == 300
+
+
+def test_a_stream_with_a_gap_is_not_complete(alice: User) -> None:
+    session = unsized(alice)
+    stream(session, DATA[:30])
+    send(session, 2, CHUNKS[2])
+    with pytest.raises(ChunksMissing) as refused:
+        complete(fresh(session))
+    assert refused.value.members["missing"] == [0, 1]
+    assert fresh(session).size is None
+
+
+def test_a_stream_without_a_size_is_bounded_by_its_chunks(alice: User) -> None:
+    session = stream(unsized(alice), b"x")
+    source = io.BytesIO(DATA)
+    with pytest.raises(TooLarge):
+        append(session, 1, source, TINY_CHUNK * 10_000)
+    assert source.tell() == 0
+    with pytest.raises(TooLarge):
+        declare_size(fresh(session), TINY_CHUNK * 10_000 + 1)
+
+
+def test_two_open_uploads_of_one_content_are_refused_when_the_size_comes(alice: User) -> None:
+    begin(alice, DATA)
+    session = unsized(alice, sha256=sha256(DATA))
+    with pytest.raises(HashConflict):
+        declare_size(session, 350)
+    assert fresh(session).size is None
