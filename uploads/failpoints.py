@@ -36,6 +36,8 @@ class Failpoint(StrEnum):
     TAIL_RECORD = "tail.record"
     TAIL_DROP = "tail.drop"
     TAIL_REMOVE = "tail.remove"
+    # What a disk has damaged is missing again before all is in.
+    CHUNKS_DROP = "chunks.drop"
     # A session changes its state, or says that it lives.
     SESSION_MOVE = "session.move"
     SESSION_DECLARE = "session.declare"

@@ -153,6 +153,8 @@ class FileSession(models.Model):
     tail_name = models.CharField(max_length=32, blank=True, default="", editable=False)
     tail_length = models.PositiveBigIntegerField(default=0, editable=False)
     tail_fingerprint = models.BinaryField(max_length=32, default=b"", editable=False)
+    #: Bytes that were told to be in before a disk lost some of them: the file has at least so many.
+    least_size = models.BigIntegerField(default=0, editable=False)
     #: Why it failed: one of the constant sentences of the engine, which the pages translate.
     error = models.TextField(blank=True, default="", editable=False)
     stored_file = models.ForeignKey(

@@ -1,6 +1,10 @@
 """Streams that go on where an upload is: nothing they were told is in is ever lost."""
 
+import contextlib
 import io
+import random
+import threading
+from functools import partial
 from unittest import mock
 
 import pytest
@@ -8,27 +12,33 @@ from django.contrib.auth.models import User
 from django.db import connection
 from pytest_django import Settings
 
-from tests.support.bodies import InterruptedSource, StalledSource, cut, flipped, payload, sha256
-from tests.support.sessions import TINY_CHUNK, begin, content_of, fresh, handshake, send, staging_of
+from tests.support.bodies import (
+    InPieces,
+    InterruptedSource,
+    StalledSource,
+    cut,
+    flipped,
+    payload,
+)
+from tests.support.crashes import hooked
+from tests.support.sessions import TINY_CHUNK, begin, content_of, fresh, send, staging_of
 from tests.support.tasks import run_tasks
 from tests.support.threads import Running, at_once
 from uploads import conf
-from uploads.engine import appending
+from uploads.engine import appending, buffers
 from uploads.engine.appending import append
+from uploads.engine.buffers import BufferPool
 from uploads.engine.completing import complete
-from uploads.engine.opening import Offer, open_session
 from uploads.engine.removing import remove
-from uploads.engine.sizing import declare_size
 from uploads.errors import (
     ChunkConflict,
-    ChunksMissing,
-    HashConflict,
     LengthMismatch,
     OffsetMismatch,
     SessionCancelled,
-    TooLarge,
+    StorageFull,
     WrongState,
 )
+from uploads.failpoints import Failpoint
 from uploads.models import FileChunk, FileSession, SessionStatus
 
 DATA = payload(350)
@@ -55,10 +65,6 @@ def stream(
     current = fresh(session)
     at = current.offset if offset is None else offset
     return append(current, at, io.BytesIO(data), len(data) if length is None else length)
-
-
-def unsized(owner: User, **given: str) -> FileSession:
-    return open_session(owner, Offer("file.bin", None, chunk_size=TINY_CHUNK, **given))[1]
 
 
 def tails(session: FileSession) -> list[str]:
@@ -323,91 +329,150 @@ def test_each_tail_is_synced_where_each_chunk_is(alice: User, settings: Settings
     assert fsync.call_count == 2, "the file, and the folder that names it"
 
 
-# --------------------------------------------------------------- of unknown size
+# ------------------------------------------------------- what a review and chaos have found
 
 
-def test_a_stream_without_a_size_is_as_long_as_what_came(alice: User) -> None:
-    session = unsized(alice)
-    assert (session.size, session.progress, session.offset) == (None, 0.0, 0)
-    for start in range(0, 350, 70):
-        stream(session, DATA[start : start + 70])
-    assert complete(fresh(session), sha256(DATA)).size == 350
+def test_p3_a_slow_stream_does_not_take_the_tail_of_a_faster_one(alice: User) -> None:
+    """It passes over chunks that are in, and a tail beyond them is none of its business."""
+    session = begin(alice, DATA)
+
+    class HalfDead:
+        def __init__(self) -> None:
+            self._body = io.BytesIO(DATA[:300])
+
+        def read(self, size: int, /) -> bytes:
+            if self._body.tell() == 150 and fresh(session).offset == 100:
+                assert stream(session, DATA[100:330]).offset == 330
+            return self._body.read(min(size, 50))
+
+    append(session, 0, HalfDead(), 300)
+    assert fresh(session).offset == 330
+    assert len(tails(session)) == 1
+    stream(session, DATA[330:])
     assert content(session) == DATA
-    assert fresh(session).progress == 100
 
 
-@pytest.mark.parametrize("length", [0, 100, 300, 301])
-def test_any_length_can_be_the_end_of_a_stream(alice: User, length: int) -> None:
-    session = unsized(alice)
-    stream(session, DATA[:length])
+@pytest.mark.parametrize("came", [60, 100])
+def test_a_disk_that_refuses_a_chunk_leaves_a_stream_where_it_can_go_on(
+    alice: User, monkeypatch: pytest.MonkeyPatch, came: int
+) -> None:
+    """A tail as long as its chunk would be in by the offset, and missing by the bitmap."""
+    monkeypatch.setattr(appending, "FLUSH_SECONDS", -1)
+    session = begin(alice, DATA)
+    stream(session, DATA[: came // 2])
+
+    def full(point: Failpoint) -> None:
+        if point == Failpoint.CHUNK_WRITE:
+            raise OSError(28, "No space left on device")
+
+    with hooked(full), pytest.raises(StorageFull):
+        append(fresh(session), came // 2, InPieces(DATA[came // 2 :], 10), 350 - came // 2)
+    offset = fresh(session).offset
+    assert came // 2 <= offset < 100
+    stream(session, DATA[offset:])
+    assert content(session) == DATA
+
+
+def test_bytes_that_a_full_disk_did_not_take_are_not_counted(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buffers, "get_pool", lambda: BufferPool(1, 0))
+    session = begin(alice, DATA)
+    left = 2
+
+    def fills_up(point: Failpoint) -> None:
+        nonlocal left
+        if point == Failpoint.INCOMING_SPILL:
+            left -= 1
+            if left < 0:
+                raise OSError(28, "No space left on device")
+
+    with hooked(fills_up), pytest.raises(StorageFull):
+        append(session, 0, InPieces(DATA, 20), 350)
+    assert fresh(session).offset in {0, 40}
+    monkeypatch.undo()
+    stream(session, DATA[fresh(session).offset :])
+    assert content(session) == DATA
+
+
+@pytest.mark.parametrize("flush", [-1.0, 2.0])
+def test_p10_an_upload_that_ends_under_a_stream_is_refused_and_no_error(
+    alice: User, monkeypatch: pytest.MonkeyPatch, flush: float
+) -> None:
+    monkeypatch.setattr(appending, "FLUSH_SECONDS", flush)
+    for end, refusal in ((cancelled, SessionCancelled), (completed, WrongState)):
+        session = begin(alice, DATA, sha256="", resume_key=end.__name__)
+        source = InterruptedSource(DATA[:60], partial(end, session))
+        with pytest.raises(refusal):
+            append(session, 0, source, 350)
+
+
+def cancelled(session: FileSession) -> None:
+    remove(fresh(session))
+
+
+def completed(session: FileSession) -> None:
+    for index, chunk in enumerate(CHUNKS):
+        send(session, index, chunk)
     complete(fresh(session))
-    assert content(session) == DATA[:length]
+    run_tasks()
 
 
-def test_a_size_can_be_declared_at_any_time_and_is_fixed_then(alice: User) -> None:
-    session = unsized(alice)
-    stream(session, DATA[:130])
-    assert declare_size(fresh(session), 350).size == 350
-    assert declare_size(fresh(session), 350).offset == 130
-    with pytest.raises(LengthMismatch):
-        declare_size(fresh(session), 351)
-    with pytest.raises(LengthMismatch):
-        stream(session, bytes(221))
-    assert handshake(alice, DATA, sha256="")[1] != session
-    send(session, 3, CHUNKS[3])
-    stream(session, DATA[130:300])
+def test_the_file_of_a_tail_goes_when_its_chunk_comes_otherwise(alice: User) -> None:
+    session = begin(alice, DATA)
+    for index in range(3):
+        stream(session, CHUNKS[index][:60])
+        send(session, index, CHUNKS[index])
+        assert tails(session) == []
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", range(30))
+def test_streams_and_chunks_in_any_mixture_lose_nothing(
+    alice: User, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Four streams that are cut anywhere, and chunks between them, all of one upload at once."""
+    monkeypatch.setattr(appending, "FLUSH_SECONDS", -1)
+    data = payload(550, seed)
+    session = begin(alice, data, sha256="", resume_key="mixture")
+    told = Told()
+
+    def streams(number: int) -> None:
+        chance = random.Random(seed * 100 + number)
+        for _ in range(6):
+            before = told.offset
+            current = fresh(session)
+            assert current.offset >= before
+            if current.status != SessionStatus.ACTIVE:
+                return
+            came = data[current.offset :][: chance.randrange(300)]
+            with contextlib.suppress(OffsetMismatch):
+                source = InPieces(came, chance.choice([1, 7, 33, 100]))
+                after = append(current, current.offset, source, len(data) - current.offset)
+                told.note(after.offset)
+
+    def chunks() -> None:
+        for index in random.Random(seed).choices(range(5), k=4):
+            send(session, index, data[index * TINY_CHUNK :][:TINY_CHUNK])
+
+    results = at_once([chunks, *(lambda number=number: streams(number) for number in range(4))])
+    assert [result for result in results if result is not None] == []
+    offset = fresh(session).offset
+    assert offset >= told.offset
+    if offset < len(data):
+        stream(session, data[offset:])
     complete(fresh(session))
-    assert content(session) == DATA
+    run_tasks()
+    assert content_of(fresh(session)) == data
 
 
-def test_a_size_that_is_reached_already_makes_the_tail_the_last_chunk(alice: User) -> None:
-    session = unsized(alice, sha256=sha256(DATA))
-    stream(session, DATA)
-    assert declare_size(fresh(session), 350).status == SessionStatus.ASSEMBLING
-    assert content(session) == DATA
+class Told:
+    """The farthest offset that anybody was told."""
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.offset = 0
 
-def test_a_size_that_is_reached_on_the_grid_begins_the_verification(alice: User) -> None:
-    session = unsized(alice, sha256=sha256(DATA[:300]))
-    stream(session, DATA[:300])
-    assert declare_size(fresh(session), 300).status == SessionStatus.ASSEMBLING
-    assert content(session) == DATA[:300]
-
-
-def test_less_than_has_come_cannot_be_the_size(alice: User) -> None:
-    session = unsized(alice)
-    stream(session, DATA[:130])
-    send(session, 2, CHUNKS[2])
-    for size in (0, 100, 129, 299):
-        with pytest.raises(LengthMismatch):
-            declare_size(fresh(session), size)
-    assert fresh(session).size is None
-    assert declare_size(fresh(session), 300).size == 300
-
-
-def test_a_stream_with_a_gap_is_not_complete(alice: User) -> None:
-    session = unsized(alice)
-    stream(session, DATA[:30])
-    send(session, 2, CHUNKS[2])
-    with pytest.raises(ChunksMissing) as refused:
-        complete(fresh(session))
-    assert refused.value.members["missing"] == [0, 1]
-    assert fresh(session).size is None
-
-
-def test_a_stream_without_a_size_is_bounded_by_its_chunks(alice: User) -> None:
-    session = stream(unsized(alice), b"x")
-    source = io.BytesIO(DATA)
-    with pytest.raises(TooLarge):
-        append(session, 1, source, TINY_CHUNK * 10_000)
-    assert source.tell() == 0
-    with pytest.raises(TooLarge):
-        declare_size(fresh(session), TINY_CHUNK * 10_000 + 1)
-
-
-def test_two_open_uploads_of_one_content_are_refused_when_the_size_comes(alice: User) -> None:
-    begin(alice, DATA)
-    session = unsized(alice, sha256=sha256(DATA))
-    with pytest.raises(HashConflict):
-        declare_size(session, 350)
-    assert fresh(session).size is None
+    def note(self, offset: int) -> None:
+        with self._lock:
+            self.offset = max(self.offset, offset)

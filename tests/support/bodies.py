@@ -40,6 +40,17 @@ def flipped(data: bytes, position: int = 0) -> bytes:
     return data[:position] + bytes([data[position] ^ 0xFF]) + data[position + 1 :]
 
 
+class InPieces:
+    """Gives at most `size` bytes at a time, as a slow network does."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self._body = io.BytesIO(data)
+        self._size = size
+
+    def read(self, size: int, /) -> bytes:
+        return self._body.read(min(size, self._size))
+
+
 class StalledSource:
     """Gives half of its bytes, then nothing until `release` is set; `stalled` says it waits."""
 

@@ -4,7 +4,6 @@ The lists are literal on purpose: they are the order of the steps, which the pro
 """
 
 import contextlib
-import io
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from uploads.engine.appending import append
 from uploads.engine.buffers import BufferPool
 from uploads.engine.completing import complete
 from uploads.engine.opening import Offer, open_session
+from uploads.engine.rechecking import drop_damaged
 from uploads.engine.recovery import recover_all, recover_if_stuck
 from uploads.engine.removing import remove
 from uploads.engine.rereading import damaged_content, reread_content, reread_damaged
@@ -34,7 +34,7 @@ from uploads.failpoints import Failpoint
 from uploads.models import EventKind, FileChunk, FileSession, SessionStatus, StoredFile, Usage
 from uploads.storage import filesystem, get_store
 
-from .bodies import cut, flipped, payload, sha256
+from .bodies import InPieces, cut, flipped, payload, sha256
 from .sessions import (
     TINY_CHUNK,
     age,
@@ -81,10 +81,10 @@ class World:
             send(self.session, index, CHUNKS[index])
             self.acknowledged.add(index)
 
-    def append(self, length: int) -> None:
-        """So many bytes more of alice's file, as a stream."""
+    def append(self, length: int, piece: int = len(DATA)) -> None:
+        """So many bytes more of alice's file, as a stream that gives at most `piece` at a time."""
         session = self.session
-        source = io.BytesIO(DATA[session.offset :])
+        source = InPieces(DATA[session.offset :], piece)
         self.offset = append(session, session.offset, source, length).offset
 
     def upload(self, owner: User) -> None:
@@ -199,9 +199,9 @@ def _streaming(length: int) -> Callable[[World], None]:
     return prepare
 
 
-def _unsized(length: int) -> Callable[[World], None]:
+def _unsized(length: int, sha256: str = "") -> Callable[[World], None]:
     def prepare(world: World) -> None:
-        open_session(world.alice, Offer("file.bin", None, chunk_size=TINY_CHUNK))
+        open_session(world.alice, Offer("file.bin", None, sha256, chunk_size=TINY_CHUNK))
         world.append(length)
 
     return prepare
@@ -217,6 +217,26 @@ def _damaged_tail(world: World) -> None:
 def _append_in_vain(world: World) -> None:
     with contextlib.suppress(OffsetMismatch):
         world.append(50)
+
+
+def _damaged_end(world: World) -> None:
+    _unsized(350)(world)
+    [tail] = staging_of(world.session).glob("tail-*")
+    tail.unlink()
+    world.offset = 0
+
+
+def _declare_in_vain(world: World) -> None:
+    with contextlib.suppress(OffsetMismatch):
+        declare_size(world.session, len(DATA))
+
+
+def _damaged_early(world: World) -> None:
+    _streaming(250)(world)
+    damage(world.session, 120)
+    [tail] = staging_of(world.session).glob("tail-*")
+    tail.unlink()
+    world.offset = 0
 
 
 def _whole_without_hash(world: World) -> None:
@@ -346,6 +366,13 @@ def _always_flushing(stack: ExitStack) -> None:
     stack.enter_context(mock.patch.object(appending, "FLUSH_SECONDS", -1))
 
 
+_CHUNK_OF_TAIL = [
+    P.INCOMING_CREATE,
+    P.CHUNK_WRITE,
+    P.CHUNK_RECORD,
+    P.TAIL_REMOVE,
+    P.CHUNK_ACKNOWLEDGE,
+]
 _KEEP_TAIL = [P.TAIL_CREATE, P.TAIL_WRITE, P.TAIL_RECORD]
 _STAGE = [P.STAGING_FOLDER, P.STAGING_DATA, P.STAGING_SIZE]
 _UNSTAGE = [P.STAGING_REMOVE_FILE, P.STAGING_REMOVE_FOLDER]
@@ -511,30 +538,17 @@ SCENARIOS: dict[str, Scenario] = {
     "append the rest of a chunk": Scenario(
         _streaming(130),
         lambda w: w.append(70),
-        [
-            P.INCOMING_CREATE,
-            P.CHUNK_WRITE,
-            P.CHUNK_RECORD,
-            P.CHUNK_ACKNOWLEDGE,
-            P.TAIL_REMOVE,
-            P.INCOMING_REMOVE,
-        ],
+        [*_CHUNK_OF_TAIL, P.INCOMING_REMOVE],
     ),
-    "append across chunks, slowly": Scenario(
+    "append across chunks": Scenario(
         _streaming(30),
         lambda w: w.append(100),
-        [
-            P.INCOMING_CREATE,
-            *_KEEP_TAIL,
-            P.CHUNK_WRITE,
-            P.CHUNK_RECORD,
-            P.CHUNK_ACKNOWLEDGE,
-            *[P.TAIL_REMOVE] * 2,
-            P.INCOMING_REMOVE,
-            P.INCOMING_CREATE,
-            *_KEEP_TAIL,
-            P.INCOMING_REMOVE,
-        ],
+        [*_CHUNK_OF_TAIL, P.INCOMING_REMOVE, P.INCOMING_CREATE, *_KEEP_TAIL, P.INCOMING_REMOVE],
+    ),
+    "append slowly": Scenario(
+        lambda w: w.begin(),
+        lambda w: w.append(90, piece=30),
+        [P.INCOMING_CREATE, *_KEEP_TAIL, *[P.TAIL_WRITE, P.TAIL_RECORD] * 2, P.INCOMING_REMOVE],
         surroundings=_always_flushing,
     ),
     "append all that is left": Scenario(
@@ -546,46 +560,46 @@ SCENARIOS: dict[str, Scenario] = {
             P.CHUNK_RECORD,
             P.SESSION_MOVE,
             P.FINISH_ENQUEUE,
-            P.CHUNK_ACKNOWLEDGE,
             P.TAIL_REMOVE,
+            P.CHUNK_ACKNOWLEDGE,
             P.INCOMING_REMOVE,
         ],
     ),
     "receive the chunk of a tail": Scenario(
         _streaming(130),
         lambda w: w.send(1),
-        [
-            P.INCOMING_CREATE,
-            P.CHUNK_WRITE,
-            P.CHUNK_RECORD,
-            P.CHUNK_ACKNOWLEDGE,
-            P.INCOMING_REMOVE,
-        ],
+        [*_CHUNK_OF_TAIL, P.INCOMING_REMOVE],
     ),
     "find a damaged tail": Scenario(
         _damaged_tail,
         _append_in_vain,
         [P.INCOMING_CREATE, P.TAIL_DROP, P.TAIL_REMOVE, P.INCOMING_REMOVE],
     ),
+    "find a damaged tail when the size is declared": Scenario(
+        _damaged_end,
+        _declare_in_vain,
+        [P.TAIL_DROP, P.TAIL_REMOVE],
+    ),
+    "find damage before all is in": Scenario(
+        _damaged_early,
+        lambda w: drop_damaged(w.session),
+        [P.TAIL_DROP, P.TAIL_REMOVE, P.CHUNKS_DROP],
+        losing=True,
+    ),
     "declare the size of a stream": Scenario(
         _unsized(150),
         lambda w: declare_size(w.session, len(DATA)),
         [P.SESSION_SIZE],
     ),
+    "declare the size where a stream has ended": Scenario(
+        _unsized(350, sha256=sha256(DATA)),
+        lambda w: declare_size(w.session, len(DATA)),
+        [P.CHUNK_WRITE, P.SESSION_SIZE, P.SESSION_MOVE, P.FINISH_ENQUEUE, P.TAIL_REMOVE],
+    ),
     "complete a stream without a size": Scenario(
         _unsized(350),
         lambda w: complete(w.session),
-        [
-            P.SESSION_SIZE,
-            P.INCOMING_CREATE,
-            P.CHUNK_WRITE,
-            P.CHUNK_RECORD,
-            P.CHUNK_ACKNOWLEDGE,
-            P.TAIL_REMOVE,
-            P.INCOMING_REMOVE,
-            P.SESSION_MOVE,
-            P.FINISH_ENQUEUE,
-        ],
+        [P.CHUNK_WRITE, P.SESSION_SIZE, P.TAIL_REMOVE, P.SESSION_MOVE, P.FINISH_ENQUEUE],
     ),
     "complete without a hash": Scenario(
         _whole_without_hash,

@@ -1,13 +1,11 @@
 """Streams that do not keep to the grid of chunks: they go on where the upload is.
 
 Each chunk that a stream fills comes in as all chunks do (`receiving`). What it has brought of the
-next one, its tail, is kept in a file of its own every FLUSH_SECONDS and when the stream ends: the
-row names it, with its length and its BLAKE3, and a longer one only ever replaces a shorter one. So
-the offset is exact and does not go back, and of two streams at once each finds what the other has
-committed and can touch none of it.
+next one, its tail (`tails`), is kept every FLUSH_SECONDS and when the stream ends; a longer one
+only ever replaces a shorter one. So the offset is exact and does not go back, and of two streams at
+once each finds what the other has committed and can touch none of it.
 """
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,26 +14,19 @@ from hmac import compare_digest
 from uploads import conf
 from uploads.core.bodies import READ_SIZE, ByteSource, pieces
 from uploads.core.digests import fingerprint
-from uploads.errors import (
-    LengthMismatch,
-    OffsetMismatch,
-    StorageFull,
-    StorageUnavailable,
-    TooLarge,
-    UploadError,
-)
+from uploads.errors import LengthMismatch, OffsetMismatch, TooLarge, UploadError
 from uploads.failpoints import Failpoint, reach
 from uploads.models import FileSession, SessionStatus
 from uploads.storage import StagingMissing, Tail, get_store
 
 from .access import reread
-from .bits import NO_TAIL, write_tail
+from .bits import drop_tail, write_tail
 from .database import let_go_of_databases
 from .durability import acknowledging_transaction, each_chunk_is_synced
-from .receiving import IncomingChunk, incoming_chunk
+from .reading import pieces_of
+from .receiving import IncomingChunk, incoming_chunk, missing_staging
+from .tails import remove_tail_in_passing
 from .transitions import refusal
-
-logger = logging.getLogger("uploads.engine")
 
 #: A stream that is killed with its server loses at most what came within so many seconds.
 FLUSH_SECONDS = 2.0
@@ -45,7 +36,8 @@ def append(session: FileSession, offset: int, source: ByteSource, length: int) -
     """Take at most `length` bytes from `source` as those from `offset` on; the session afterwards.
 
     Its `offset` tells how far they came: a source that ends early, as a cut connection does, has
-    given what it gave. Chunks that came in ahead are compared and passed over.
+    given what it gave. Chunks that came in ahead are compared and passed over; one that the stream
+    covers in part, beyond the tail, is not compared.
 
     Raises OffsetMismatch unless `offset` is the session's, LengthMismatch or TooLarge for more
     bytes than the file has room for, ChunkConflict, StorageFull, StorageUnavailable, or the refusal
@@ -56,12 +48,14 @@ def append(session: FileSession, offset: int, source: ByteSource, length: int) -
     while offset < end:
         plan = session.plan
         index = offset // plan.chunk_size
-        until = min(end, plan.offset(index) + plan.length(index))
-        received = _append_to_chunk(session, index, offset, source, until - offset)
+        wanted = min(end, plan.offset(index) + plan.length(index)) - offset
+        received = _append_to_chunk(session, index, offset, source, wanted)
         session = reread(session)
         offset += received
-        if offset < until:
+        if received < wanted:
             break
+        # Its size may have been declared meanwhile.
+        _check_fits(session, offset, end - offset)
     return session
 
 
@@ -71,6 +65,10 @@ def check_append(session: FileSession, offset: int, length: int) -> None:
         raise refusal(session)
     if offset != session.offset:
         raise _wrong_offset(session, offset)
+    _check_fits(session, offset, length)
+
+
+def _check_fits(session: FileSession, offset: int, length: int) -> None:
     if session.size is None:
         limit = min(session.plan.size, conf.current().max_file_size)
         if offset + length > limit:
@@ -80,10 +78,11 @@ def check_append(session: FileSession, offset: int, length: int) -> None:
                 limit=limit,
             )
     elif offset + length > session.size:
+        expected = max(0, session.size - offset)
         raise LengthMismatch(
-            f"The file has {session.size} bytes: after {offset} there are {session.size - offset} "
-            f"to come, not {length}. Nothing was changed.",
-            expected=session.size - offset,
+            f"The file has {session.size} bytes: after {offset} there are {expected} to come, not "
+            f"{length}. What came before is kept.",
+            expected=expected,
             actual=length,
         )
 
@@ -96,44 +95,33 @@ def _append_to_chunk(
     Returns how many came.
     """
     within = offset - session.plan.offset(index)
-    with incoming_chunk(session, index) as chunk, _tail_of(session, index, chunk) as tail:
+    with incoming_chunk(session, index) as chunk, _keeper_of(session, index, chunk) as keeper:
         if within:
-            tail.take_up(within)
+            keeper.take_up(within)
+        has_ended = False
         try:
             for piece in pieces(source, length):
                 chunk.write(piece)
-                tail.keep_if_due()
+                keeper.keep_if_due()
+            has_ended = True
         finally:
-            if chunk.received < chunk.length:
-                tail.keep()
+            # Whatever went wrong: what has come stays.
+            if not has_ended:
+                keeper.keep()
+        if session.size is None:
+            # It may have been declared meanwhile, and this be the last chunk.
+            current = reread(session)
+            _check_fits(current, offset, chunk.received - within)
+            chunk.fit(current)
         if chunk.received == chunk.length:
             chunk.commit()
-            tail.settle()
+        else:
+            keeper.keep()
         return chunk.received - within
 
 
-def commit_whole_tail(session: FileSession) -> FileSession:
-    """The session with its tail made a chunk, if it is as long as one.
-
-    So it is when the size of a stream is declared after its last byte has come. Raises what
-    `append` raises.
-    """
-    index = session.bitmap.first_missing()
-    if not session.tail_length or session.tail_length < session.plan.length(index):
-        return session
-    with incoming_chunk(session, index) as chunk, _tail_of(session, index, chunk) as tail:
-        tail.take_up(session.tail_length)
-        chunk.commit()
-        tail.settle()
-    return reread(session)
-
-
-class _Tail:
-    """What a stream has brought of one chunk, as it is kept beside the file.
-
-    A file that the row has named, and then another in its place, is never named again: so whoever
-    comes to know of it may remove it.
-    """
+class _TailKeeper:
+    """Keeps, as the tail of the upload, what one stream has brought of one chunk."""
 
     def __init__(self, session: FileSession, index: int, chunk: IncomingChunk) -> None:
         self._session = session
@@ -142,12 +130,11 @@ class _Tail:
         #: Open for as long as our file is.
         self._stack = ExitStack()
         self._file: Tail | None = None
+        #: Whether the row has named our file.
         self._is_named = False
         #: Bytes of the chunk in our file, and in the file that the row names, as far as we know.
         self._written = self._kept = 0
         self._kept_at = time.monotonic()
-        #: Names of files that can go.
-        self._old: set[str] = set()
 
     def take_up(self, length: int) -> None:
         """Begin the chunk with the `length` bytes that an earlier stream has left of it.
@@ -156,11 +143,12 @@ class _Tail:
         """
         session = self._session
         digest = fingerprint()
+        buffer = memoryview(bytearray(READ_SIZE))
         try:
             with get_store().open_tail(session.pk, session.tail_name) as tail:
-                for piece in _pieces_of(tail, length):
+                for piece in pieces_of(tail, 0, length, buffer):
                     digest.update(piece)
-                    self._chunk.write(piece)
+                    self._chunk.write(bytes(piece))
         except StagingMissing:
             raise self._lost() from None
         if not compare_digest(digest.digest(), bytes(session.tail_fingerprint)):
@@ -173,11 +161,17 @@ class _Tail:
             let_go_of_databases()
 
     def keep(self) -> None:
-        """Write what is new and have the row tell of it, unless another stream has kept more."""
+        """Write what is new and have the row tell of it, unless another stream has kept more.
+
+        A chunk that is whole is no tail: it is for `commit` to tell of.
+        """
         length = self._chunk.received
-        if not self._chunk.is_kept or length <= self._kept:
+        if not self._chunk.is_kept or not self._kept < length < self._chunk.length:
             return
-        file = self._current_file() or self._new_file()
+        try:
+            file = self._current_file() or self._new_file()
+        except StagingMissing as error:
+            raise missing_staging(self._session) from error
         self._chunk.copy_to(file, self._written)
         self._written = length
         if each_chunk_is_synced():
@@ -185,38 +179,26 @@ class _Tail:
         self._record(file.name, length)
         self._kept_at = time.monotonic()
 
-    def settle(self) -> None:
-        """The chunk is in: nothing refers to a tail of it any more."""
-        self._old.add(self._session.tail_name)
-        if self._file:
-            self._old.add(self._file.name)
-
     def close(self) -> None:
+        """Whoever has the row name another file, or none, has removed ours if it was named."""
         self._stack.close()
         if self._file and not self._is_named:
-            self._old.add(self._file.name)
-        for name in filter(None, self._old):
-            try:
-                get_store().remove_tail(self._session.pk, name)
-            except (StorageFull, StorageUnavailable):
-                # What is committed is done; the rest of staging goes when the upload has ended.
-                logger.exception("A tail of session %s could not be removed", self._session.pk)
+            remove_tail_in_passing(self._session, self._file.name)
 
     def _lost(self) -> UploadError:
-        """A longer tail has taken its place, or a power cut its bytes (P4)."""
+        """Another stream has gone on from it, or a power cut has taken its bytes (P4)."""
         session = self._session
         reach(Failpoint.TAIL_DROP)
-        FileSession.objects.filter(pk=session.pk, tail_name=session.tail_name).update(**NO_TAIL)
-        self._old.add(session.tail_name)
+        if drop_tail(session):
+            remove_tail_in_passing(session, session.tail_name)
         current = reread(session)
         if current.status != SessionStatus.ACTIVE:
             return refusal(current)
         return _wrong_offset(current, session.offset)
 
     def _current_file(self) -> Tail | None:
-        """Ours, unless another stream was ahead for a while and may have removed it."""
-        if self._file and self._is_named and reread(self._session).tail_name != self._file.name:
-            self._old.add(self._file.name)
+        """Ours, unless another stream was ahead for a while and has removed it."""
+        if self._is_named and self._file and reread(self._session).tail_name != self._file.name:
             self._file = None
         return self._file
 
@@ -226,41 +208,36 @@ class _Tail:
         return file
 
     def _record(self, name: str, length: int) -> None:
-        """Under the lock of the row: another stream may be ahead by now, or have the chunk in."""
         reach(Failpoint.TAIL_RECORD)
         with acknowledging_transaction():
             session = FileSession.objects.select_for_update().filter(pk=self._session.pk).first()
             if session is None or session.status != SessionStatus.ACTIVE:
                 raise refusal(session or reread(self._session))
-            is_ahead = (
-                session.bitmap.first_missing() == self._index and session.tail_length < length
-            )
-            if not is_ahead or (self._is_named and session.tail_name != name):
+            if not self._is_next(session, length) or (self._is_named and session.tail_name != name):
                 return
             write_tail(session, name, length, self._chunk.digest_so_far())
-        if session.tail_name != name:
-            self._old.add(session.tail_name)
         self._is_named, self._kept = True, length
+        if session.tail_name != name:
+            remove_tail_in_passing(session, session.tail_name)
+
+    def _is_next(self, session: FileSession, length: int) -> bool:
+        """Under the lock of its row: another stream may be ahead, or have the chunk in, by now; or
+        the size may have been declared, and the chunk be whole, or none of the file.
+        """
+        return (
+            session.bitmap.first_missing() == self._index
+            and session.plan.has(self._index)
+            and session.tail_length < length < session.plan.length(self._index)
+        )
 
 
 @contextmanager
-def _tail_of(session: FileSession, index: int, chunk: IncomingChunk) -> Iterator[_Tail]:
-    tail = _Tail(session, index, chunk)
+def _keeper_of(session: FileSession, index: int, chunk: IncomingChunk) -> Iterator[_TailKeeper]:
+    keeper = _TailKeeper(session, index, chunk)
     try:
-        yield tail
+        yield keeper
     finally:
-        tail.close()
-
-
-def _pieces_of(tail: Tail, length: int) -> Iterator[bytes]:
-    buffer = bytearray(READ_SIZE)
-    done = 0
-    while done < length:
-        count = tail.read_into(done, memoryview(buffer)[: length - done])
-        if not count:
-            return
-        yield bytes(buffer[:count])
-        done += count
+        keeper.close()
 
 
 def _wrong_offset(session: FileSession, offset: int) -> OffsetMismatch:

@@ -8,7 +8,7 @@ from uploads import conf
 from uploads.core.bitmap import Bitmap
 from uploads.models import FileSession
 
-NO_TAIL: dict[str, Any] = {"tail_name": "", "tail_length": 0, "tail_fingerprint": b""}
+_NO_TAIL: dict[str, Any] = {"tail_name": "", "tail_length": 0, "tail_fingerprint": b""}
 
 
 def write_bitmap(session: FileSession, bitmap: Bitmap) -> None:
@@ -25,7 +25,7 @@ def write_bitmap(session: FileSession, bitmap: Bitmap) -> None:
         "expires_at": now + conf.current().session_lifetime,
     }
     if bitmap.first_missing() != session.bitmap.first_missing():
-        changes |= NO_TAIL
+        changes |= _NO_TAIL
     FileSession.objects.filter(pk=session.pk).update(**changes)
     for name, value in changes.items():
         setattr(session, name, value)
@@ -41,3 +41,13 @@ def write_tail(session: FileSession, name: str, length: int, fingerprint: bytes)
         updated_at=now,
         expires_at=now + conf.current().session_lifetime,
     )
+
+
+def drop_tail(session: FileSession) -> bool:
+    """Have the row name no tail, if it still names that of `session`; whether it did.
+
+    That its bytes were told to be in is not forgotten: without a size, the file must not be taken
+    to end before them.
+    """
+    named = FileSession.objects.filter(pk=session.pk, tail_name=session.tail_name)
+    return bool(named.update(**_NO_TAIL, least_size=max(session.least_size, session.offset)))

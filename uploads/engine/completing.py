@@ -33,6 +33,8 @@ def complete(session: FileSession, sha256: str = "") -> FileSession:
     if session.status != SessionStatus.ACTIVE:
         raise refusal(session)
     session = settle_size(session)
+    if session.status != SessionStatus.ACTIVE:
+        return complete(session, sha256)
     if session.received_count < session.plan.total:
         raise _chunks_missing(session)
     return _assemble(session, sha256)

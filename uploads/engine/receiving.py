@@ -17,6 +17,7 @@ from uploads.errors import (
     DigestMismatch,
     LengthMismatch,
     SessionFailed,
+    SessionNotFound,
     Unavailable,
     UploadError,
 )
@@ -24,7 +25,7 @@ from uploads.failpoints import Failpoint, reach
 from uploads.models import OPEN_STATUSES, FileChunk, FileSession, SessionStatus
 from uploads.storage import StagingMissing, Tail, get_store
 
-from .access import reread
+from .access import NO_SUCH_UPLOAD, reread
 from .background import enqueue_finish
 from .bits import write_bitmap
 from .buffers import Body, open_body
@@ -32,6 +33,7 @@ from .database import let_go_of_databases
 from .durability import acknowledging_transaction, each_chunk_is_synced
 from .reasons import DATA_LOST
 from .room import check_room
+from .tails import remove_tail_in_passing
 from .transitions import QUIET, move, refusal, touch
 
 TAKES_CHUNKS = {SessionStatus.ACTIVE, SessionStatus.ASSEMBLING, SessionStatus.COMPLETED}
@@ -115,6 +117,11 @@ class IncomingChunk:
         """Whether its bytes are held; those of a chunk that is in already are only compared."""
         return self._body is not None
 
+    def fit(self, session: FileSession) -> None:
+        """Be the chunk that it is of `session`, whose size may have been declared meanwhile."""
+        if session.plan.has(self._index):
+            self._session, self._length = session, session.plan.length(self._index)
+
     def digest_so_far(self) -> bytes:
         """The fingerprint of the bytes that have come."""
         return self._fingerprint.digest()
@@ -126,11 +133,13 @@ class IncomingChunk:
 
     def write(self, piece: bytes) -> None:
         """Take the next bytes. Raises LengthMismatch as soon as they are too many."""
-        self._received += len(piece)
-        if self._received > self._length:
-            raise _wrong_length(self._index, self._length, self._received)
+        received = self._received + len(piece)
+        if received > self._length:
+            raise _wrong_length(self._index, self._length, received)
         if self._body:
             self._body.write(piece)
+        # Only now: a disk may have refused to take it.
+        self._received = received
         self._fingerprint.update(piece)
         for hasher in self._hashers.values():
             hasher.update(piece)
@@ -172,7 +181,8 @@ class IncomingChunk:
             raise refusal(session)
         # It was in when the body began and isn't now: the verifier found it damaged (P4).
         raise Unavailable(
-            f"Chunk {self._index} was found damaged on the server meanwhile. Send it once more."
+            f"Chunk {self._index} was found damaged on the server meanwhile. Send it once more.",
+            index=self._index,
         )
 
     def _stored(self, body: Body) -> Receipt:
@@ -181,35 +191,40 @@ class IncomingChunk:
         if settled:
             return settled
         try:
-            receipt, whole = self._written(body)
+            receipt, whole, tail = self._written(body)
         except StagingMissing as error:
             # The same chunk may have come in otherwise and have been the last one missing (P6).
             settled = self._settled_by_row()
             if settled:
                 return settled
-            raise _missing_staging(self._session) from error
+            raise missing_staging(self._session) from error
         if whole:
             # Not before the chunk is unlocked: the verifier wants the whole file, and a task may
             # run in place.
             enqueue_finish(receipt.session.pk)
+        remove_tail_in_passing(receipt.session, tail)
         return receipt
 
-    def _written(self, body: Body) -> tuple[Receipt, bool]:
-        """The receipt, and whether this chunk made the session assembling."""
+    def _written(self, body: Body) -> tuple[Receipt, bool, str]:
+        """The receipt, whether this chunk made the session assembling, and a tail it has ended."""
         offset = self._session.plan.offset(self._index)
         with get_store().open(self._session.pk) as data, data.locked(offset, self._length):
             settled = self._settled_by_row()
             if settled:
-                return settled, False
-            session = reread(self._session)
-            if session.status != SessionStatus.ACTIVE:
-                raise refusal(session)
+                return settled, False, ""
+            self._check_taken_by(reread(self._session))
             check_room(self._length)
             body.copy_to(data, offset)
             if each_chunk_is_synced():
                 data.sync()
-            session, whole = self._recorded()
-        return Receipt(session, self._index, duplicate=False), whole
+            session, whole, tail = self._recorded()
+        return Receipt(session, self._index, duplicate=False), whole, tail
+
+    def _check_taken_by(self, session: FileSession) -> None:
+        """The session may have ended while the bytes came, or its size been declared."""
+        if session.status != SessionStatus.ACTIVE:
+            raise refusal(session)
+        check_chunk(session, self._index, self._length)
 
     def _settled_by_row(self) -> Receipt | None:
         """The answer when this chunk is stored already (P6), else None."""
@@ -224,24 +239,26 @@ class IncomingChunk:
             )
         return Receipt(reread(self._session), self._index, duplicate=True)
 
-    def _recorded(self) -> tuple[FileSession, bool]:
-        """The row, the bit and the count in one transaction, if the session is still active.
+    def _recorded(self) -> tuple[FileSession, bool, str]:
+        """The row, the bit and the count in one transaction, if the session still takes them.
 
-        Also whether the session has become assembling.
+        Also whether the session has become assembling, and the name of a tail that it has no more.
         """
         reach(Failpoint.CHUNK_RECORD)
         with acknowledging_transaction():
             session = FileSession.objects.select_for_update().filter(pk=self._session.pk).first()
-            if session is None or session.status != SessionStatus.ACTIVE:
-                raise refusal(session or reread(self._session))
+            if session is None:
+                raise SessionNotFound(NO_SUCH_UPLOAD)
+            self._check_taken_by(session)
             FileChunk.objects.create(
                 session=session, index=self._index, fingerprint=self._fingerprint.digest()
             )
+            tail = session.tail_name
             bitmap = session.bitmap
             bitmap.add(self._index)
             write_bitmap(session, bitmap)
             whole = assemble_if_whole(session)
-        return session, whole
+        return session, whole, "" if session.tail_name else tail
 
 
 def assemble_if_whole(session: FileSession) -> bool:
@@ -286,14 +303,17 @@ def _room(stack: ExitStack, session: FileSession, index: int) -> Body | None:
         current = reread(session)
         if current.status in TAKES_CHUNKS and index in current.bitmap:
             return None
-        raise _missing_staging(session) from error
+        raise missing_staging(session) from error
     length = session.plan.length(index)
     check_room(length)
     return stack.enter_context(open_body(incoming, length))
 
 
-def _missing_staging(session: FileSession) -> UploadError:
-    """Staging goes after its session has ended; if the session still is active, it was lost."""
+def missing_staging(session: FileSession) -> UploadError:
+    """Why there is no staged file: staging goes after its session has ended; or it was lost.
+
+    Then the session, if it is active, has failed.
+    """
     current = reread(session)
     if current.status != SessionStatus.ACTIVE:
         return refusal(current)

@@ -11,6 +11,8 @@ from uploads.core.digests import fingerprint
 from uploads.core.plan import MIB, ChunkPlan
 from uploads.storage import StagedFile
 
+from .reading import pieces_of
+
 #: Large enough that system calls cost nothing, small enough to stay in the cache for two hashes.
 _READ_SIZE = MIB // 2
 
@@ -45,14 +47,10 @@ class Pass:
         return self._sha256.hexdigest()
 
     def _read_chunk(self, index: int) -> bytes:
-        offset, remaining = self._plan.offset(index), self._plan.length(index)
+        offset, length = self._plan.offset(index), self._plan.length(index)
         chunk = fingerprint()
-        while remaining:
-            count = self._data.read_into(offset, self._buffer[:remaining])
-            if not count:
-                break  # The file is shorter than it should be: the fingerprint won't agree.
-            piece = self._buffer[:count]
+        # Of a file that is shorter than it should be, the fingerprint won't agree.
+        for piece in pieces_of(self._data, offset, length, self._buffer):
             self._sha256.update(piece)
             chunk.update(piece)
-            offset, remaining = offset + count, remaining - count
         return chunk.digest()
