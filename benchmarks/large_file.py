@@ -3,7 +3,8 @@
     python benchmarks/large_file.py --url http://127.0.0.1:8000 --token hft_... --pid PID
 
 `--pid` is the `manage.py serve` process; its children are counted with it. Without `--url` a server
-of its own is started on a scratch folder and ended afterwards. The file is made up as it is sent,
+of its own is started on a scratch folder and ended afterwards. With `--stream` the file goes in one
+request instead of in chunks. The file is made up as it is sent,
 so neither disk nor memory of this script holds it. Memory is what the kernel calls RssAnon: what
 the processes hold themselves, without the pages of files that the kernel caches.
 """
@@ -18,10 +19,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 # So that it also runs as a file, not only as a module.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.chaos.traffic import Body
 from tests.support.client import NativeClient
 from tests.support.server import Server
 from tests.support.waiting import wait_until
@@ -37,10 +40,15 @@ def chunk_bytes(index: int, length: int) -> bytes:
     return (index.to_bytes(8, "big") + _BLOCK)[:length]
 
 
+def file_chunks(size: int) -> Iterator[bytes]:
+    for index in range(-(-size // CHUNK)):
+        yield chunk_bytes(index, min(CHUNK, size - index * CHUNK))
+
+
 def file_sha256(size: int) -> str:
     digest = hashlib.sha256()
-    for index in range(-(-size // CHUNK)):
-        digest.update(chunk_bytes(index, min(CHUNK, size - index * CHUNK)))
+    for chunk in file_chunks(size):
+        digest.update(chunk)
     return digest.hexdigest()
 
 
@@ -87,10 +95,11 @@ def _anonymous_kib(pid: int) -> int:
 
 
 class Sender:
-    """Speaks to one server, with a connection for each thread."""
+    """Speaks to one server, with a connection for each thread; sends chunks, or one stream."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, *, stream: bool = False) -> None:
         self._url, self._token = url, token
+        self._stream = stream
         self._local = threading.local()
 
     @property
@@ -100,19 +109,30 @@ class Sender:
         client: NativeClient = self._local.client
         return client
 
+    @property
+    def way(self) -> str:
+        return "one stream" if self._stream else f"{CHUNK // MIB} MiB chunks, {IN_FLIGHT} at once"
+
     def send(self, size: int, sha256: str) -> str:
         """Send a file of `size` bytes; the id of its session."""
         answer = self.client.handshake("large.bin", size, sha256=sha256, chunk_size=CHUNK)
         answer.raise_for_status()
         session = answer.json()
+        if self._stream:
+            body, headers = Body(size, file_chunks(size)), {"Upload-Offset": "0"}
+            path = f"/upload/{session['id']}"
+            self.client.request("PUT", path, data=body, headers=headers).raise_for_status()
+        else:
+            self._send_chunks(session, size)
+        return str(session["id"])
 
+    def _send_chunks(self, session: dict[str, Any], size: int) -> None:
         def put(index: int) -> None:
             chunk = chunk_bytes(index, min(CHUNK, size - index * CHUNK))
             self.client.put_chunk(session["id"], index, chunk).raise_for_status()
 
         with ThreadPoolExecutor(IN_FLIGHT) as pool:
             list(pool.map(put, session["missing"]))
-        return str(session["id"])
 
     def final_state(self, session_id: str) -> str:
         """The state of the session once it is verified."""
@@ -138,9 +158,7 @@ def measure(sender: Sender, pid: int, size: int) -> None:
     growth = (watch.peak_kib - watch.start_kib) / 1024
     descriptors = watch.descriptors
     rate = size / MIB / (sent - begun)
-    print(
-        f"size                {size / MIB:,.0f} MiB, {CHUNK // MIB} MiB chunks, {IN_FLIGHT} at once"
-    )
+    print(f"size                {size / MIB:,.0f} MiB, {sender.way}")
     print(f"state               {state}, SHA-256 {sha256}")
     print(f"sent                {sent - begun:.1f} s ({rate:,.0f} MiB/s)")
     print(f"sent and verified   {verified - begun:.1f} s")
@@ -159,15 +177,18 @@ def main() -> None:
     parser.add_argument("--token", help="an access token, with --url")
     parser.add_argument("--pid", type=int, help="the server's process id, with --url")
     parser.add_argument("--gib", type=float, default=5, help="size of the file (5)")
+    parser.add_argument("--stream", action="store_true", help="in one request, not in chunks")
     options = parser.parse_args()
     size = int(options.gib * 1024 * MIB)
     if options.url:
         if not (options.token and options.pid):
             parser.error("--url needs --token and --pid")
-        measure(Sender(options.url, options.token), options.pid, size)
+        sender = Sender(options.url, options.token, stream=options.stream)
+        measure(sender, options.pid, size)
         return
     with Server() as server:
-        measure(Sender(server.url, server.issue_token()), server.pid, size)
+        sender = Sender(server.url, server.issue_token(), stream=options.stream)
+        measure(sender, server.pid, size)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
@@ -80,6 +81,12 @@ for filename, status, error in (
 ):
     _, session = open_session(owner, Offer(filename=filename, size=30 * 1024**2))
     FileSession.objects.filter(pk=session.pk).update(status=status, error=error)
+"""
+
+STREAMS = ("buoy-7-live.nmea", "seafloor-node-3.mseed", "weather-mast.log")
+EXPIRED = """
+from uploads.models import FileSession
+FileSession.objects.filter(pk={pk!r}).update(status="expired")
 """
 
 
@@ -224,6 +231,35 @@ def troubles(studio: Studio) -> None:
     client.close()
 
 
+def streams(studio: Studio) -> None:
+    """What scripts send without saying how much: one has stopped, one is at it, one never came
+    back.
+    """
+    person = next(studio.people)
+    client = NativeClient(studio.server.url, person.token)
+    stream(client, STREAMS[0], 3 * MIB)
+    stopped = stream(client, STREAMS[1], 12 * MIB)
+    expired = stream(client, STREAMS[2], MIB)
+    age(studio.server, stopped, minutes=90)
+    in_django(studio.server, EXPIRED.format(pk=expired))
+    dashboard = studio.open(person)
+    page = dashboard.page
+    expect(dashboard.row(STREAMS[1]).place).to_contain_text("size not known yet")
+    studio.shoot(page, "streams")
+    dashboard.row(STREAMS[1]).open_details()
+    studio.shoot(page, "stream")
+    page.context.close()
+    client.close()
+
+
+def stream(client: NativeClient, name: str, size: int) -> str:
+    """The id of an upload of which so much has come, and nobody knows how much will."""
+    file = {"file": (name, payload(size, seed=5))}
+    answer = client.request("POST", "/api/chunked-upload/", files=file, data={"offset": 0})
+    answer.raise_for_status()
+    return str(UUID(answer.json()["upload_id"]))
+
+
 def chosen_and_deleted(studio: Studio) -> None:
     person = next(studio.people)
     client = NativeClient(studio.server.url, person.token)
@@ -262,6 +298,7 @@ STATES: dict[str, Callable[[Studio], None]] = {
     "dashboard": dashboard_and_details,
     "many": many,
     "troubles": troubles,
+    "streams": streams,
     "chosen": chosen_and_deleted,
     "tokens": tokens,
 }

@@ -34,10 +34,7 @@ print(json.dumps([client.cookies["sessionid"].value, ids]))
 
 #: A row for each state; a deleted file that may still come back; tokens of every kind.
 EVERY_STATE = """
-# Not of unknown size: no protocol makes such sessions yet, nor can the JSON list tell of them.
 for state, make in STATES.items():
-    if state == "of unknown size":
-        continue
     ids[state] = make(owner).pk
     FileSession.objects.filter(pk=ids[state]).update(filename=state + ".csv", folder={folder!r})
     SessionEvent.objects.create(session_id=ids[state], kind="opened")

@@ -72,6 +72,7 @@ def pages_of(furnished: Furnished) -> Iterator[tuple[str, str]]:
     for state in ("under way", "interrupted", "verifying", "completed", "damaged", "failed"):
         yield f"a page about a file: {state}", f"/uploads/{furnished.ids[state]}/"
     yield "the tokens", "/tokens/"
+    yield "the API", "/api/"
 
 
 def test_axe_finds_nothing_where_nobody_is_signed_in_and_where_things_went_wrong(
@@ -89,6 +90,11 @@ def test_axe_finds_nothing_where_nobody_is_signed_in_and_where_things_went_wrong
     expect_fits(page, "sign-in refused")
     page.goto("/nowhere/")
     expect_accessible(page, "404")
+    page.goto("/api/")
+    for answers in page.locator("details").all()[:2]:
+        answers.locator("summary").click()
+    expect_accessible(page, "the API, two answers open")
+    expect_fits(page, "the API, two answers open")
     page.goto("/sign-in/")
     context.clear_cookies()
     page.get_by_label("User name").fill("nobody")

@@ -1,7 +1,10 @@
 """What happens elsewhere shows here by itself; and who only looks costs next to nothing."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
@@ -13,7 +16,7 @@ from tests.support.server import Server
 from uploads.core.plan import MIB
 
 from .conftest import MakeFile
-from .support import CHUNK, Complaints, Dashboard, Person, begin, in_django
+from .support import CHUNK, Complaints, Dashboard, Person, age, begin, in_django, status
 
 pytestmark = pytest.mark.browser
 
@@ -168,3 +171,43 @@ def test_a_hundred_uploads_cost_one_request_and_a_hidden_tab_none(
     asked = len(heard)
     page.clock.run_for(60_000)
     assert len(heard) == asked
+
+
+def test_what_a_script_streamed_without_a_size_is_completed_here_and_by_no_other_file(
+    server: Server,
+    client: NativeClient,
+    dashboard: Dashboard,
+    complaints: Complaints,
+    make_file: MakeFile,
+    folder: Path,
+) -> None:
+    name, size, came = "film.mkv", 4 * CHUNK - 12_345, 2 * CHUNK + MIB
+    content = make_file(name, size).read_bytes()
+    answer = client.request(
+        "POST", "/api/chunked-upload/", files={"file": (name, content[:came])}, data={"offset": 0}
+    )
+    answer.raise_for_status()
+    session_id = str(UUID(answer.json()["upload_id"]))
+    age(server, session_id)
+    before = status(client, session_id)
+    assert (before["size"], before["offset"]) == (None, came)
+
+    row = dashboard.open().row(name)
+    row.expect_state("Interrupted")
+    expect(row.place).to_contain_text("11.0 MB so far, size not known yet")
+    expect(row.place.get_by_role("progressbar")).not_to_have_attribute("value", re.compile(""))
+    expect(row.map).to_have_count(0)
+
+    complaints.allow(rf"409 \(Conflict\) .*{session_id}/chunks/0")
+    row.resume_with(make_file(name, size, seed=2))
+    expect(row.line).to_contain_text("same name but other content")
+    row.resume_with(make_file(name, MIB, seed=2))
+    expect(row.line).to_contain_text("11,534,336 bytes of “film.mkv” are here already")
+    # Somebody was at it, so it is kept longer. Nothing else has changed.
+    now = status(client, session_id)
+    assert now == {**before, "expires_at": now["expires_at"]}
+
+    row.resume_with(make_file(name, size))
+    row.expect_state("Completed")
+    assert row.session_id == session_id
+    assert row.download(folder).read_bytes() == content

@@ -34,6 +34,15 @@ class Config:
     #: Bodies read at once, per process. More are told to come back: the server's threads must
     #: not all wait for the network.
     max_readers: int = 384
+    #: Requests that change something, in flight for one person at once, per process. A browser
+    #: sends four chunks at a time, a busy script a dozen or two; and an eighth of `max_readers` is
+    #: what the stalled clients of one person may take from all others.
+    max_requests_per_user: int = 48
+    #: Bytes of their bodies together, as declared; beside them one that is larger by itself. Four
+    #: times what so many chunks of the default size have, and what a disk still writes in seconds.
+    max_bytes_per_user: int = 1024**3
+    #: Requests that wait for a verification at once, per process. More are told to ask again.
+    max_waiters: int = 64
     #: Downloads at once, per process. Each keeps a thread until its client has read all.
     max_downloads: int = 128
     #: Sessions on a page of a list.

@@ -8,8 +8,8 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 from django_htmx.middleware import HtmxDetails
 
-from uploads.protocols import form, native
-from uploads.web import actions, tokens, views
+from uploads.protocols import chunked_upload, form, json_api, native, parts
+from uploads.web import actions, api_page, tokens, views
 
 app_name = "uploads"
 
@@ -37,9 +37,15 @@ urlpatterns = [
     path("uploads/remove", actions.remove_chosen, name="remove-chosen"),
     path("uploads/restore", actions.restore, name="restore"),
     path("uploads/send", form.send, name="send"),
+    path("uploads/sessions", parts.sessions, name="part-sessions"),
+    path("uploads/sessions/<uuid:session_id>", parts.session, name="part-session"),
+    path("uploads/sessions/<uuid:session_id>/parts/<int:number>", parts.part, name="part"),
+    path("upload/<uuid:session_id>", parts.upload, name="upload-head"),
     path("tokens/", tokens.tokens, name="tokens"),
     path("tokens/<int:token_id>/revoke", tokens.revoke, name="revoke-token"),
     path("texts.js", views.texts, name="texts"),
+    path("api/", api_page.page, name="api"),
+    path("api/v1/openapi.yaml", api_page.openapi, name="openapi"),
     path("api/v1/uploads", native.session_list, name="sessions"),
     path(
         "api/v1/uploads/handshake",
@@ -55,6 +61,25 @@ urlpatterns = [
     path("api/v1/uploads/<uuid:session_id>/chunks/<int:index>", native.chunk, name="chunk"),
     path("api/v1/uploads/<uuid:session_id>/complete", native.complete, name="complete"),
     path("api/v1/uploads/<uuid:session_id>/content", native.content, name="content"),
+    path("api/v1/upload/init", json_api.init, name="json-init"),
+    path("api/v1/upload/chunk", json_api.chunk, name="json-chunk"),
+    path("api/v1/upload/complete", json_api.complete, name="json-complete"),
+    path("api/v1/upload/cancel", json_api.cancel, name="json-cancel"),
+    path("api/v1/upload/status/<str:upload_id>", json_api.status, name="json-status"),
+    path("api/chunked-upload/", chunked_upload.upload, name="chunked-upload"),
+    path(
+        "api/chunked-upload/complete/",
+        chunked_upload.upload_complete,
+        name="chunked-upload-complete",
+    ),
+    # Without the slash too: a redirect would make a GET of a POST.
+    re_path("^api/chunked-upload$", chunked_upload.upload, name="chunked-upload"),
+    re_path(
+        "^api/chunked-upload/complete$",
+        chunked_upload.upload_complete,
+        name="chunked-upload-complete",
+    ),
     # Malformed ids and indices too are refused in the one shape of all refusals (P10).
-    re_path(r"^api/v1(/|$)", native.unknown),
+    re_path(r"^(?:uploads/sessions|upload)(/|$)", parts.unknown),
+    re_path(r"^api/(?:v1|chunked-upload)(/|$)", native.unknown),
 ]

@@ -28,6 +28,8 @@ INSTALLED_APPS = [
     "uploads",
 ]
 MIDDLEWARE = [
+    # First, so that every answer carries its request's id.
+    "uploads.protocols.request_log.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -131,15 +133,27 @@ UPLOADS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    # A refusal for want of room or time is an answer, not an error of the server.
+    "formatters": {
+        "line": {
+            "format": "{asctime} {levelname} {name} [{request_id}]: {message}",
+            "style": "{",
+        }
+    },
     "filters": {
+        "request_id": {"()": "uploads.protocols.request_ids.RequestIdFilter"},
+        # A refusal for want of room or time is an answer, not an error of the server.
         "unexpected": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: getattr(record, "status_code", None) not in {503, 507},
+        },
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "filters": ["request_id"],
+            "formatter": "line",
         }
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         "uploads": {"handlers": ["console"], "level": "INFO", "propagate": False},
         "django.request": {

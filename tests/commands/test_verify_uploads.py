@@ -478,14 +478,17 @@ def test_sigint_ends_the_process_calmly_in_the_middle_of_a_file(process: Process
     # Holes, which take no room on the disk, and longer to read than this test takes.
     process.shell(f"StoredFile.objects.update(size={HUGE})")
     os.truncate(path, HUGE)
-    with subprocess.Popen(
-        [*process.command, "verify_uploads"],
-        cwd=REPOSITORY,
-        env=process.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
+    with (
+        heeding_sigint(),
+        subprocess.Popen(
+            [*process.command, "verify_uploads"],
+            cwd=REPOSITORY,
+            env=process.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as running,
+    ):
         try:
             wait_until(lambda: has_open(running.pid, path), "the file to be read")
             running.send_signal(signal.SIGINT)
@@ -496,6 +499,16 @@ def test_sigint_ends_the_process_calmly_in_the_middle_of_a_file(process: Process
     assert output.startswith("Verified, until it was interrupted:")
     assert count(output, "left for the next run") == 1
     assert error == "CommandError: Interrupted. Run again, it goes on from here.\n"
+
+
+@contextmanager
+def heeding_sigint() -> Iterator[None]:
+    """A shell's background job ignores it, and so would its children: tests may run in one."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def has_open(pid: int, path: Path) -> bool:

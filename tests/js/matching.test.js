@@ -9,6 +9,11 @@ function session(id, filename, size, folder = "") {
   return { id, filename, folder, size, sha256: null, urls: { self: `/u/${id}` } };
 }
 
+/** One whose size nobody has declared, and of which so many bytes have come. */
+function stream(id, filename, offset, folder = "") {
+  return { ...session(id, filename, null, folder), offset };
+}
+
 /** Which session each file got, or why none, in the order of the files. */
 function outcome(files, sessions) {
   const { pairs, unmatched } = match(files, sessions);
@@ -60,6 +65,23 @@ test("same name but other size says which session, of the same folder if there i
   const sessions = [session("s1", "a", 1, "one"), session("s2", "a", 1, "two")];
   assert.deepEqual(outcome([chosen("a", 9, "two")], sessions), ["same_name_other_size s2"]);
   assert.deepEqual(outcome([chosen("a", 9)], sessions), ["same_name_other_size s1"]);
+});
+
+test("a file finds the stream of its name, if it is not shorter than what has come", () => {
+  const streams = [stream("s1", "a", 5, "one"), stream("s2", "a", 5, "two"), stream("s3", "b", 5)];
+  assert.deepEqual(outcome([chosen("a", 7, "two"), chosen("b", 5)], streams), ["s2", "s3"]);
+  assert.deepEqual(outcome([chosen("a", 7)], streams), ["s1"]);
+  assert.deepEqual(outcome([chosen("b", 4)], streams), ["same_name_other_size s3"]);
+});
+
+test("a declared size tells more than a name does, and a name more than being the only one", () => {
+  const sessions = [stream("s1", "a", 1), session("s2", "a", 7), session("s3", "c", 9)];
+  assert.deepEqual(outcome([chosen("a", 7), chosen("a", 9)], sessions), ["s2", "s1"]);
+  assert.deepEqual(outcome([chosen("new name", 9)], sessions), ["s3"]);
+});
+
+test("a renamed file is not taken for a stream, though it is the only one", () => {
+  assert.deepEqual(outcome([chosen("new name", 9)], [stream("s1", "a", 1)]), ["no_such_upload"]);
 });
 
 test("one session takes one file, and the same file chosen twice goes nowhere the second time", () => {

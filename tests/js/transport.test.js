@@ -106,6 +106,7 @@ test("each question goes to its address, with its method", async () => {
   await transport.handshake({ filename: "a.bin", size: 10, sha256: "ab" });
   await transport.status(SESSION);
   await transport.ask(SESSION);
+  await transport.declareSize(SESSION, 10);
   await transport.complete(SESSION, "cd");
   await transport.cancel(SESSION);
   assert.deepEqual(
@@ -114,6 +115,7 @@ test("each question goes to its address, with its method", async () => {
       ["POST", "/api/v1/uploads/handshake", '{"filename":"a.bin","size":10,"sha256":"ab"}'],
       ["GET", "/api/v1/uploads/s1", undefined],
       ["GET", "/api/v1/uploads/s1/handshake", undefined],
+      ["POST", "/api/v1/uploads/s1/handshake", '{"size":10}'],
       ["POST", "/api/v1/uploads/s1/complete", '{"sha256":"cd"}'],
       ["DELETE", "/api/v1/uploads/s1", undefined],
     ],
@@ -196,7 +198,7 @@ test("what passes is said in words for people, who need not send anything again"
   assert.match(await said(507, { code: "storage_full", detail }), /^The server's disk is full\. Nothing was lost\.$/);
   assert.match(await said(503, { code: "storage_unavailable", detail }), /storage.*Nothing was lost/);
   assert.match(await said(503, { code: "unavailable", detail }), /busy.*Nothing was lost/);
-  assert.match(await said(429, { code: "busy", detail }), /patience.*Nothing was lost/);
+  assert.match(await said(429, { code: "too_many_requests", detail }), /patience.*Nothing was lost/);
   assert.match(await said(503, "<h1>Maintenance</h1>"), /busy.*Nothing was lost/);
 });
 
@@ -205,8 +207,8 @@ test("Retry-After reaches whoever waits, from fetch and from a chunk", async () 
   await assert.rejects(transport.status(SESSION), { status: 503, retryAfter: 7 });
   const outcome = transport.sendChunk(SESSION, CHUNK, new Blob(["ee"]), { digest: "x" });
   await begun();
-  xhrs[0].answer(429, { code: "busy" }, "Thu, 01 Jan 2026 00:00:05 GMT");
-  await assert.rejects(outcome, { status: 429, retryAfter: 5, code: "busy" });
+  xhrs[0].answer(429, { code: "too_many_requests" }, "Thu, 01 Jan 2026 00:00:05 GMT");
+  await assert.rejects(outcome, { status: 429, retryAfter: 5, code: "too_many_requests" });
 });
 
 test("401 and 403 ask to sign in again, whatever their body says", async () => {

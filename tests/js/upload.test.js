@@ -215,6 +215,22 @@ test("retrying shows when nothing else moves, with its moment and its reason", a
   assert.deepEqual([after.phase, after.retryAt, after.error], ["done", null, null]);
 });
 
+test("too many requests at once are waited out as long as asked, and cost no tries", async () => {
+  const { upload, server, clock } = uploading({ parallel: 1 });
+  const patience = () => refusal(429, "too_many_requests", { retryAfter: 7 });
+  server.script("handshake", ...Array.from({ length: 30 }, patience));
+  server.script("chunk", ...Array.from({ length: 30 }, patience));
+  const outcome = upload.start();
+  await settle();
+  assert.deepEqual([upload.status.phase, server.count("handshake")], ["retrying", 1]);
+  await clock.advance(6999);
+  assert.equal(server.count("handshake"), 1);
+  await clock.advance(5 * 3_600_000);
+  assert.equal((await outcome).phase, "done");
+  assert.equal(server.count("handshake"), 31);
+  assert.deepEqual(server.chunksSent(), [...Array.from({ length: 30 }, () => 0), 0, 1, 2, 3, 4]);
+});
+
 test("one chunk that waits does not hide that others are being sent", async () => {
   const { upload, server } = uploading({ parallel: 2 });
   server.script("chunk", refusal(503), () => new Promise(() => {}));
@@ -784,6 +800,95 @@ test("a failing line while comparing is waited out", async () => {
   const outcome = upload.start();
   await clock.advance(60_000);
   assert.equal((await outcome).phase, "done");
+});
+
+test("a stream of unknown size goes on: compared, its size declared, then only what is missing", async () => {
+  const server = new FakeServer();
+  const session = server.stream(bytesOf(CONTENT), 10);
+  assert.deepEqual([session.size, session.offset, session.missing], [null, 10, null]);
+  const { upload } = uploading({ server, session });
+  assert.equal((await upload.start()).phase, "done");
+  assert.deepEqual(server.log.slice(0, 4), ["ask", "chunk 0", "chunk 1", "size 18"]);
+  assert.deepEqual(server.chunksSent().slice(2), [2, 3, 4]);
+  assert.equal(server.count("handshake"), 0);
+  assert.equal(server.content("s1").toString(), CONTENT);
+});
+
+test("a stream that had come whole needs nothing but its size", async () => {
+  const whole = CONTENT.slice(0, 16);
+  const server = new FakeServer();
+  const session = server.stream(bytesOf(whole), 16);
+  const { upload } = uploading({ server, session, file: fileOf(whole) });
+  assert.equal((await upload.start()).phase, "done");
+  assert.deepEqual(server.log, ["ask", "chunk 0", "chunk 3", "size 16", "complete"]);
+});
+
+test("of a stream without a whole chunk there is nothing to compare", async () => {
+  const server = new FakeServer();
+  const session = server.stream(bytesOf(CONTENT), 3);
+  const { upload } = uploading({ server, session });
+  assert.equal((await upload.start()).phase, "done");
+  assert.deepEqual(server.log.slice(0, 2), ["ask", "size 18"]);
+  assert.equal(server.content("s1").toString(), CONTENT);
+});
+
+test("the wrong file does not declare its own size for that of a stream", async () => {
+  for (const changed of ["AAAAbbbbccccddddee", "aaaabbbBccccddddeeffff"]) {
+    const server = new FakeServer();
+    const session = server.stream(bytesOf(CONTENT), 10);
+    const { upload } = uploading({ server, session, file: fileOf(changed) });
+    const { phase, error } = await upload.start();
+    assert.deepEqual([phase, error.code, error.values.reason], ["failed", "wrong_file", "content"]);
+    assert.deepEqual(server.info("s1"), session);
+    assert.deepEqual(server.log.filter((entry) => !/^(ask|chunk)/.test(entry)), []);
+  }
+});
+
+test("a file shorter than what a stream has brought is refused before it is even hashed", async () => {
+  const server = new FakeServer();
+  const session = server.stream(bytesOf(CONTENT), 10, { filename: "b.bin" });
+  const { upload, hasher } = uploading({ server, session, file: fileOf("aaaab") });
+  const { phase, error } = await upload.start();
+  assert.deepEqual([phase, error.code, hasher.files], ["failed", "wrong_file", 0]);
+  assert.match(error.message, /10 bytes of “b\.bin” are here already, “a\.bin” has only 5/);
+  assert.deepEqual(error.values, {
+    reason: "shorter",
+    filename: "a.bin",
+    size: 5,
+    expected: "b.bin",
+    expectedSize: 10,
+  });
+  assert.deepEqual(server.log, []);
+});
+
+test("what a stream has brought since the page was drawn counts", async () => {
+  const server = new FakeServer();
+  const { offset, ...session } = server.stream(bytesOf(CONTENT), 10);
+  assert.equal(offset, 10);
+  const { upload } = uploading({ server, session, file: fileOf("aaaab") });
+  assert.equal((await upload.start()).error.values.reason, "shorter");
+  assert.deepEqual(server.log, ["ask"]);
+});
+
+test("a failing line while a size is declared is waited out", async () => {
+  const server = new FakeServer();
+  const session = server.stream(bytesOf(CONTENT), 10);
+  server.script("declareSize", networkError(), refusal(503));
+  const { upload, clock } = uploading({ server, session });
+  const outcome = upload.start();
+  await clock.advance(60_000);
+  assert.equal((await outcome).phase, "done");
+});
+
+test("a stream that has failed is sent anew", async () => {
+  const server = new FakeServer();
+  const session = server.stream(bytesOf(CONTENT), 10);
+  server.session("s1").state = "failed";
+  const { upload } = uploading({ server, session });
+  assert.equal((await upload.start()).error.code, "verification_failed");
+  assert.equal((await upload.resume()).phase, "done");
+  assert.equal(server.content("s2").toString(), CONTENT);
+  assert.equal(server.session("s1").size, null);
 });
 
 test("a session to resume that has expired meanwhile is begun anew", async () => {

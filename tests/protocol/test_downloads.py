@@ -105,9 +105,9 @@ def test_a_block_at_a_time_and_no_more(content: Content) -> None:
 
 
 def test_head_is_the_get_without_its_body_and_without_a_range(content: Content) -> None:
-    got = content.get()
+    got = content.get(X_Request_ID="the-same")
     close(got)
-    head = content.head(Range="bytes=0-0", If_Range=ETAG)
+    head = content.head(Range="bytes=0-0", If_Range=ETAG, X_Request_ID="the-same")
     assert (head.status_code, body(head)) == (200, b"")
     assert dict(head.headers) == dict(got.headers)
     assert content_open() == 0

@@ -29,6 +29,7 @@ def test_the_answer_has_exactly_these_fields(alice_client: Client, begin: Begin)
         "chunk_size": SMALL_CHUNK,
         "total_chunks": 3,
         "received_chunks": 0,
+        "offset": 0,
         "missing": [0, 1, 2],
         "progress": 0.0,
         "sha256": sha256(DATA),

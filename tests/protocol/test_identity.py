@@ -94,6 +94,22 @@ ACCESS = {
     "chunk": ("PUT", 200, 404, 401),
     "complete": ("POST", 409, 404, 401),
     "content": ("GET", 409, 404, 401),
+    # Without a body.
+    "part-sessions": ("POST", 400, 400, 401),
+    "part-session": ("GET", 200, 404, 401),
+    "part": ("PUT", 200, 404, 401),
+    "upload-head": ("GET", 200, 404, 401),
+    # Without a body.
+    "json-init": ("POST", 400, 400, 401),
+    "json-chunk": ("POST", 411, 411, 401),
+    "json-complete": ("POST", 400, 400, 401),
+    "json-cancel": ("POST", 400, 400, 401),
+    "json-status": ("GET", 200, 404, 401),
+    "chunked-upload": ("POST", 411, 411, 403),
+    "chunked-upload-complete": ("POST", 400, 400, 403),
+    # What scripts can ask for is no secret.
+    "openapi": ("GET", 200, 200, 200),
+    "api": ("GET", 200, 200, 200),
     None: ("GET", 404, 404, 401),
 }
 
@@ -118,6 +134,19 @@ def _path(name: str | None, session: dict[str, Any]) -> str:
         "chunk": f"{own}/chunks/0",
         "complete": f"{own}/complete",
         "content": f"{own}/content",
+        "part-sessions": "/uploads/sessions",
+        "part-session": f"/uploads/sessions/{session['id']}",
+        "part": f"/uploads/sessions/{session['id']}/parts/1",
+        "upload-head": f"/upload/{session['id']}",
+        "json-init": "/api/v1/upload/init",
+        "json-chunk": "/api/v1/upload/chunk",
+        "json-complete": "/api/v1/upload/complete",
+        "json-cancel": "/api/v1/upload/cancel",
+        "json-status": f"/api/v1/upload/status/{session['id']}",
+        "chunked-upload": "/api/chunked-upload/",
+        "chunked-upload-complete": "/api/chunked-upload/complete/",
+        "openapi": "/api/v1/openapi.yaml",
+        "api": "/api/",
         None: "/api/v1/nothing",
     }
     return paths[name]

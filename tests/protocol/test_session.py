@@ -16,7 +16,7 @@ from .conftest import CHUNKS, DATA, Begin, Put, refused
 
 KEYS = {
     "id", "state", "filename", "folder", "size", "chunk_size", "total_chunks", "received_chunks",
-    "missing", "progress", "sha256", "expires_at", "urls",
+    "offset", "missing", "progress", "sha256", "expires_at", "urls",
 }  # fmt: skip
 
 

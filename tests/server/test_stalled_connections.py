@@ -20,10 +20,14 @@ from uploads.core.plan import KIB, MIB
 pytestmark = pytest.mark.server
 
 STALLED = 200
+#: Whose they are: each has less in flight than one person may.
+USERS = 5
 CHUNK = 5 * MIB
 #: What each has sent: together several times the pool.
 SENT = MIB
-POOL = conf.parse({"ROOT": "/unused"}).memory_pool
+DEFAULTS = conf.parse({"ROOT": "/unused"})
+POOL = DEFAULTS.memory_pool
+MOST_OF_ONE = DEFAULTS.max_requests_per_user
 #: Beside the pool, for each connection: the touched part of its thread's stack, what Django keeps
 #: of the request, and up to five buffers of 64 KiB of granian's. Measured: 600 KiB.
 BESIDE_THE_POOL = 768 * KIB
@@ -82,6 +86,26 @@ def arriving(server: Server) -> list[Path]:
     return [file for folder in server.staging() for file in folder.glob("incoming-*")]
 
 
+def another_user(server: Server, name: str) -> str:
+    """A token of a new user."""
+    server.manage("createsuperuser", "--noinput", f"--username={name}", "--email=x@localhost")
+    return server.issue_token(name)
+
+
+@pytest.fixture(scope="module")
+def tokens(server: Server, token: str) -> list[str]:
+    """One of each of USERS users, the first of whom is the `client`."""
+    return [token, *(another_user(server, f"user-{n}") for n in range(1, USERS))]
+
+
+@pytest.fixture
+def clients(server: Server, tokens: list[str]) -> Iterator[list[NativeClient]]:
+    clients = [NativeClient(server.url, token) for token in tokens]
+    yield clients
+    for client in clients:
+        client.close()
+
+
 def sign_in_page(server: Server) -> int:
     return requests.get(f"{server.url}/sign-in/", timeout=30).status_code
 
@@ -99,23 +123,24 @@ def upload(client: NativeClient, data: bytes) -> dict[str, Any]:
 
 
 def test_p5_p8_200_stalled_chunks_hold_no_page_no_upload_and_no_more_memory_than_the_pool(
-    server: Server, token: str, client: NativeClient
+    server: Server, tokens: list[str], clients: list[NativeClient]
 ) -> None:
+    client = clients[0]
     upload(client, payload(2 * CHUNK, seed=40))
-    payloads = [payload(CHUNK, seed=41 + n) for n in range(4)]
-    sessions = [client.begin(data) for data in payloads]
+    payloads = [payload(CHUNK, seed=41 + n) for n in range(USERS)]
+    sessions = [one.begin(data) for one, data in zip(clients, payloads, strict=True)]
     memory, descriptors = server.own_bytes(), server.descriptors()
     bodies = [
         chunk_request(session, token, data, SENT)
-        for session, data in zip(sessions, payloads, strict=True)
-        for _ in range(STALLED // len(sessions))
+        for session, token, data in zip(sessions, tokens, payloads, strict=True)
+        for _ in range(STALLED // USERS)
     ]
     with stalled(server, bodies):
         wait_until(lambda: len(arriving(server)) == STALLED, "every body to be read")
         assert sign_in_page(server) == 200
         assert client.request("GET", "/api/v1/uploads").status_code == 200
         upload(client, payload(2 * CHUNK + 1000, seed=50))
-        # A client back beside its own half-dead connections, 50 in this session.
+        # A client back beside its own half-dead connections, 40 in this session.
         resumed = client.begin(payloads[0])
         assert (resumed["id"], resumed["missing"]) == (sessions[0]["id"], [0])
         client.send_missing(payloads[0], resumed)
@@ -127,24 +152,52 @@ def test_p5_p8_200_stalled_chunks_hold_no_page_no_upload_and_no_more_memory_than
         lambda: server.descriptors() <= descriptors + SOME_DESCRIPTORS,
         "the descriptors to be level",
     )
-    assert client.status(sessions[1]["id"]).json()["missing"] == [0]
+    assert clients[1].status(sessions[1]["id"]).json()["missing"] == [0]
     assert client.content(sessions[0]["id"]).content == payloads[0]
 
 
 @pytest.mark.parametrize("kind", ["json", "sign-in", "half a head"])
 def test_p5_stalled_json_forms_and_heads_stop_neither_pages_nor_uploads(
-    server: Server, token: str, client: NativeClient, kind: str
+    server: Server, tokens: list[str], client: NativeClient, kind: str
 ) -> None:
-    request = {
-        "json": json_request(token),
-        "sign-in": SIGN_IN_REQUEST,
-        "half a head": HALF_A_HEAD,
+    kinds = {
+        "json": [json_request(token) for token in tokens],
+        "sign-in": [SIGN_IN_REQUEST] * USERS,
+        "half a head": [HALF_A_HEAD] * USERS,
     }[kind]
-    with stalled(server, [request] * STALLED):
-        wait_until(lambda: server.descriptors() >= STALLED, "the connections to be accepted")
+    with stalled(server, kinds * (STALLED // USERS)) as sockets:
+
+        def are_accepted() -> bool:
+            # Of forms few are read at once; the others are refused, and their connections ended.
+            refused = select.select(sockets, [], [], 0)[0]
+            return server.descriptors() + len(refused) >= STALLED
+
+        wait_until(are_accepted, "the connections to be accepted")
         assert sign_in_page(server) == 200
         session = upload(client, payload(300_000, seed=60))
     client.delete(session["id"])
+
+
+def test_p5_the_stalled_bodies_of_one_user_stop_that_user_and_no_other(
+    server: Server, tokens: list[str], clients: list[NativeClient]
+) -> None:
+    one, other = clients[:2]
+    data = payload(CHUNK, seed=65)
+    session = one.begin(data)
+    with stalled(server, [chunk_request(session, tokens[0], data, SENT)] * 60):
+        wait_until(lambda: len(arriving(server)) == MOST_OF_ONE, "all that one user may have")
+        refusal = one.put_chunk(session["id"], 0, data[:CHUNK])
+        assert (refusal.status_code, refusal.json()["code"]) == (429, "too_many_requests")
+        assert refusal.headers["Retry-After"] == "1"
+        assert one.handshake("another.bin", 10).status_code == 429
+        assert one.status(session["id"]).json()["missing"] == [0], "to ask is possible"
+        upload(other, payload(2 * CHUNK, seed=66))
+        assert len(arriving(server)) == MOST_OF_ONE
+    wait_until(lambda: not arriving(server), "the end of the bodies")
+    # Nobody is shut out by what has ended, refused or not.
+    wait_until(lambda: one.handshake("another.bin", 10).status_code == 201, "a place")
+    one.send_missing(data, session)
+    wait_until(lambda: is_completed(one, session), "completion")
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,13 @@ DATA = payload(MIB, seed=21)
 READERS = conf.parse({"ROOT": "/unused"}).max_readers
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One where a single person may use up what is there for all."""
+    with Server(DJANGO_SETTINGS_MODULE="tests.support.unshared_settings") as server:
+        yield server
+
+
 @contextmanager
 def stalled(server: Server, path: str, count: int, *headers: str) -> Iterator[list[socket.socket]]:
     """So many PUTs at `path` whose bodies stop arriving after a few bytes."""

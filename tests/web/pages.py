@@ -10,8 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from uploads.core.bitmap import Bitmap
-from uploads.core.plan import MIB, ChunkPlan
+from uploads.core.plan import MIB
 from uploads.engine import usage
 from uploads.engine.trash import trash
 from uploads.models import FileSession, SessionStatus, StoredFile
@@ -35,11 +34,14 @@ def make_session(
     ago: float = 3600,
     **fields: Any,
 ) -> FileSession:
-    """A session of three chunks, touched `ago` seconds ago. Its bytes are nowhere."""
+    """A session of three chunks, touched `ago` seconds ago. Its bytes are nowhere.
+
+    Of unknown size, it has chunks as large as if it were SIZE.
+    """
     then = timezone.now() - timedelta(seconds=ago)
     size = fields.get("size", SIZE)
-    chunk_size = max(1, ceil((size or 0) / CHUNKS))
-    bitmap = Bitmap(b"", ChunkPlan(size or 0, chunk_size).total)
+    chunk_size = max(1, ceil((SIZE if size is None else size) / CHUNKS))
+    bitmap = FileSession(size=size, chunk_size=chunk_size).bitmap
     for index in range(min(received, bitmap.total)):
         bitmap.add(index)
     values = {
@@ -88,7 +90,7 @@ def trashed(owner: User, filename: str = "tides.csv") -> FileSession:
 STATES: dict[str, Callable[[User], FileSession]] = {
     "under way": lambda owner: make_session(owner, ago=5),
     "interrupted": make_session,
-    "of unknown size": lambda owner: make_session(owner, size=None, received=0),
+    "of unknown size": lambda owner: make_session(owner, size=None, sha256="", tail_length=MIB),
     "verifying": lambda owner: make_session(
         owner, received=3, ago=5, status=SessionStatus.ASSEMBLING
     ),

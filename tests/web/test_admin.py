@@ -9,7 +9,7 @@ from uploads.engine.tokens import find_owner, issue_token
 from uploads.models import AccessToken, EventKind, FileSession, SessionEvent
 from uploads.web.headers import HEADER, POLICY
 
-from .pages import completed, make_session, trashed
+from .pages import STATES, completed, make_session, trashed
 
 MODELS = ("filesession", "storedfile", "usage", "accesstoken")
 
@@ -70,6 +70,16 @@ def test_a_session_is_looked_at_with_its_story_and_never_changed(
     assert admin_of_site.post(own + "delete/", {"post": "yes"}).status_code == 403
     assert FileSession.objects.get().status == session.status
     assert session.events.count() == 1
+
+
+def test_an_upload_of_unknown_size_is_listed_and_looked_at_too(
+    alice: User, admin_of_site: Client
+) -> None:
+    session = STATES["of unknown size"](alice)
+    for own in ("", f"{session.pk}/change/"):
+        response = admin_of_site.get(f"/admin/uploads/filesession/{own}")
+        assert response.status_code == 200
+        assert session.filename in response.content.decode()
 
 
 def test_the_operator_finds_what_an_owner_has_deleted(alice: User, admin_of_site: Client) -> None:

@@ -58,6 +58,14 @@ def test_a_single_missing_chunk_among_thousands_is_not_painted_over() -> None:
     assert fills(draw(nearly).bars) == ["in", "part", "in"]
 
 
+def test_the_chunk_that_a_stream_has_begun_is_partly_there_among_few_and_among_many() -> None:
+    assert fills(draw(bitmap(3, 0), begun=1).bars) == ["in", "part", "out"]
+    assert fills(draw(bitmap(1), begun=0).bars) == ["part"]
+    drawn = draw(bitmap(MAX_CHUNKS, *range(5000)), begun=5000)
+    assert fills(drawn.bars) == ["in", "part", "out"]
+    assert (drawn.received, drawn.total) == (5000, MAX_CHUNKS)
+
+
 @pytest.mark.parametrize("total", [MAX_CELLS + 1, MAX_COLUMNS - 1, MAX_COLUMNS, MAX_COLUMNS + 1])
 def test_every_second_chunk_never_makes_more_bars_than_columns(total: int) -> None:
     assert 1 <= len(draw(bitmap(total, *range(0, total, 2))).bars) <= MAX_COLUMNS

@@ -76,9 +76,14 @@ def test_a_hash_that_nobody_has_verified_is_called_declared(
 
 
 def test_an_upload_of_unknown_size_says_so(alice: User, alice_client: Client) -> None:
-    known = facts(details(alice_client, make_session(alice, size=None, received=0)))
+    document = details(alice_client, STATES["of unknown size"](alice))
+    known = facts(document)
     assert known["Size"] == "not known yet"
     assert "Sent in" not in known
+    assert [e.text for e in document.having("data-amount")] == ["6.0 MB so far, size not known yet"]
+    assert not document.having("data-chunks")
+    expired = make_session(alice, size=None, status=SessionStatus.EXPIRED)
+    assert facts(details(alice_client, expired))["Size"] == "not known"
 
 
 def test_a_finished_file_shows_its_map_too(alice: User, alice_client: Client) -> None:

@@ -78,6 +78,8 @@ PAGES: dict[str, Page] = {
     "tokens": tokens,
     "a token made": lambda _, client: client.post("/tokens/", {"name": "x", "lifetime": "30"}),
     "a token refused": lambda _, client: client.post("/tokens/", {"name": "", "lifetime": "x"}),
+    "the API": lambda _, client: client.get("/api/"),
+    "the API, signed out": lambda _, client: Client().get("/api/"),
     "nothing here": lambda _, client: client.get("/no-such-page"),
 }
 FRAGMENTS: dict[str, Page] = {

@@ -21,6 +21,8 @@ from .pages import completed, link, make_session, names, rows, shown
 pytestmark = pytest.mark.django_db
 
 NOW = timezone.now()
+#: More pages than any of these lists has.
+MANY = 50
 #: Seconds ago, name, bytes: with equal values in each column.
 FILES = [
     (30, "b.txt", 7),
@@ -41,8 +43,10 @@ def page(owner: User, query: str, size: int = 2) -> Page:
 
 def walk(owner: User, query: str, size: int = 2) -> list[list[UUID]]:
     """The pages from this one on, to the last."""
-    pages, following = [], query
+    pages: list[list[UUID]] = []
+    following = query
     while following:
+        assert len(pages) < MANY, "the pages go round and round"
         found = page(owner, following, size)
         pages.append(ids(found))
         following = found.next
@@ -440,6 +444,39 @@ def test_all_that_is_under_way_has_pages_in_every_order(
         found += names(html)
         query = link(html, "next")
     assert sorted(found) == sorted(expected - {"cancelled.txt"})
+
+
+@pytest.mark.parametrize("sort", ["largest", "smallest"])
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_unknown_sizes_are_smaller_than_all_others_on_pages_there_and_back(
+    alice: User, sort: str, size: int
+) -> None:
+    made = [make_session(alice, size=each, sha256="") for each in (7, None, 0, None, 7, None, 5)]
+    unknown = sorted(s.pk for s in made if s.size is None)
+    known = [s.pk for s in sorted(made, key=lambda s: (s.size or 0, s.pk)) if s.size is not None]
+    expected = [*unknown, *known] if sort == "smallest" else [*unknown, *known][::-1]
+    there = walk(alice, f"?show=unfinished&sort={sort}", size)
+    assert [pk for found in there for pk in found] == expected
+    found = page(alice, f"?show=unfinished&sort={sort}", size)
+    for _ in there[1:]:
+        found = page(alice, found.next, size)
+    back = [ids(found)]
+    for _ in there[1:]:
+        found = page(alice, found.previous, size)
+        back.append(ids(found))
+    assert back == there[::-1]
+    assert found.previous == ""
+
+
+@pytest.mark.parametrize("sort", ["largest", "smallest"])
+@each_way
+@pytest.mark.parametrize("value", ["-1", "None", str(2**63), str(-(2**63) - 1)])
+def test_p10_no_place_among_unknown_sizes_is_an_error(
+    alice: User, alice_client: Client, sort: str, way: str, value: str
+) -> None:
+    make_session(alice, "one.txt", size=None)
+    query = {"show": "unfinished", "sort": sort, way: cursor(ID.encode() + value.encode())}
+    assert names(alice_client.get("/", query).content.decode()) == ["one.txt"]
 
 
 def test_what_is_under_way_can_be_searched(alice: User, alice_client: Client) -> None:

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from uploads.core.plan import MIB
 from uploads.models import FileSession, SessionStatus
 
 from .documents import parse
@@ -117,13 +118,38 @@ def test_a_failed_row_without_a_reason_still_says_something(
     assert reason.text.startswith("The upload could not be finished.")
 
 
-def test_a_session_of_unknown_size_is_listed_without_a_map(
+def test_a_row_of_unknown_size_says_what_has_come_and_claims_no_share_of_it(
     alice: User, alice_client: Client
 ) -> None:
-    make_session(alice, size=None, received=0)
-    html = rows(alice_client)
-    assert "size not known yet" in html
-    assert "<svg" not in html
+    document = parse(row(alice_client, STATES["of unknown size"](alice)))
+    so_far = "6.0 MB so far, size not known yet"
+    assert [e.text for e in document.having("data-amount")] == [so_far]
+    (bar,) = document.all("progress")
+    assert "value" not in bar.attrs
+    assert bar.get("aria-valuetext") == so_far.replace(" MB", "\xa0MB")
+    assert not document.having("data-percent")
+    assert not document.all("svg")
+    assert "kept until" in document.text
+
+
+@pytest.mark.parametrize("status", [SessionStatus.EXPIRED, SessionStatus.FAILED])
+def test_of_a_stream_that_has_ended_nothing_more_is_expected(
+    alice: User, alice_client: Client, status: SessionStatus
+) -> None:
+    document = parse(row(alice_client, make_session(alice, size=None, status=status)))
+    assert [e.text for e in document.having("data-amount")] == ["5.0 MB received, size not known"]
+    assert not document.all("progress")
+
+
+def test_a_stream_within_a_chunk_moves_bytes_percent_and_map(
+    alice: User, alice_client: Client
+) -> None:
+    document = parse(row(alice_client, make_session(alice, tail_length=4 * MIB)))
+    assert [e.text for e in document.having("data-amount")] == ["9.0 MB of 15.0 MB"]
+    assert [e.text for e in document.having("data-percent")] == ["60 %"]
+    assert [e.get("value") for e in document.all("progress")] == ["60.0"]
+    (drawn,) = document.having("data-chunks")
+    assert [e.get("class") for e in drawn.all("rect")] == ["in", "part", "out"]
 
 
 def test_a_file_of_no_bytes_is_a_file(alice: User, alice_client: Client) -> None:
@@ -152,6 +178,7 @@ def test_a_row_carries_what_the_module_needs_to_resume(alice: User, alice_client
         "filename": 'a & "b".txt',
         "folder": "c/d",
         "size": session.size,
+        "offset": session.offset,
         "chunk_size": session.chunk_size,
         "sha256": session.sha256,
         "urls": {"self": f"/api/v1/uploads/{session.pk}"},

@@ -10,7 +10,8 @@ from django.middleware.csrf import CsrfViewMiddleware, get_token
 from uploads.engine import tokens
 from uploads.errors import CsrfFailed, NotAuthenticated
 
-_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+#: Methods that change nothing, and have no body worth counting.
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _HOW_TO = (
     "Sign in and send the session cookie, or send `Authorization: Bearer <token>` with a token "
     "from the page of access tokens or `manage.py issue_token`."
@@ -36,7 +37,7 @@ def authenticate(request: HttpRequest) -> AbstractBaseUser:
         raise NotAuthenticated(f"This address needs you to be signed in. {_HOW_TO}")
     if is_of_another(request):
         raise NotAuthenticated("This page belongs to another account than the one signed in now.")
-    if request.method not in _SAFE_METHODS:
+    if request.method not in SAFE_METHODS:
         _check_csrf(request, request.META.get(settings.CSRF_HEADER_NAME))
     return request.user
 

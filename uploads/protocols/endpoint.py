@@ -1,4 +1,4 @@
-"""What every endpoint does around its own work: methods, identity, refusals."""
+"""What every endpoint does around its own work: methods, identity, fair shares, refusals."""
 
 import logging
 from collections.abc import Callable
@@ -17,7 +17,9 @@ from uploads.errors import InvalidRequest, MethodNotAllowed, UploadError
 from . import auth
 from .bodies import drain_unread
 from .database import DATABASE_ERRORS, database_refusal
+from .fairness import fair_share
 from .problems import problem
+from .request_log import about
 
 logger = logging.getLogger("uploads.protocols")
 
@@ -41,6 +43,7 @@ def endpoint(
     """
 
     def refused(request: HttpRequest, error: UploadError) -> HttpResponse:
+        about(request, code=error.code)
         drain_unread(request)
         return refuse(request, error)
 
@@ -53,7 +56,10 @@ def endpoint(
             request.encoding = "utf-8"
             try:
                 _check_method(request, methods)
-                response = view(request, authenticate(request), *args, **kwargs)
+                user = authenticate(request)
+                about(request, user=user)
+                with fair_share(request, user):
+                    response = view(request, user, *args, **kwargs)
             except UploadError as error:
                 return refused(request, error)
             except UnreadablePostError:

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from uploads.core.digests import parse_sha256_hex
 from uploads.core.filenames import clean_filename, clean_folder
 from uploads.core.plan import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE
-from uploads.errors import InvalidFilename, InvalidRequest
+from uploads.errors import InvalidFilename, InvalidRequest, SessionNotFound
 
+#: UUID() itself takes braces, prefixes and underscores as well.
+_UUID = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 #: The largest number a column of ours can hold.
 _MAX_INTEGER = 2**63 - 1
 MAX_TEXT_LENGTH = 255
@@ -29,18 +32,43 @@ def folder(data: dict[str, Any]) -> str:
     return _name(data, "folder", "This folder", clean_folder)
 
 
-def size(data: dict[str, Any]) -> int:
-    return _integer(data, "size", 0, _MAX_INTEGER)
+def size(data: dict[str, Any], name: str = "size") -> int:
+    return _integer(data, name, 0, _MAX_INTEGER)
 
 
-def chunk_size(data: dict[str, Any]) -> int | None:
-    if data.get("chunk_size") is None:
+def index(data: dict[str, Any], name: str) -> int:
+    """Of a chunk: whether there is one is for the session to say."""
+    return _integer(data, name, 0, _MAX_INTEGER, unit="")
+
+
+def chunk_size(
+    data: dict[str, Any], name: str = "chunk_size", *, most: int = MAX_CHUNK_SIZE
+) -> int | None:
+    if data.get(name) is None:
         return None
-    return _integer(data, "chunk_size", MIN_CHUNK_SIZE, MAX_CHUNK_SIZE)
+    return _integer(data, name, MIN_CHUNK_SIZE, most)
 
 
-def sha256(data: dict[str, Any]) -> str:
-    return _optional(data, "sha256", parse_sha256_hex)
+def sha256(data: dict[str, Any], name: str = "sha256") -> str:
+    return _optional(data, name, parse_sha256_hex)
+
+
+def session_id(data: dict[str, Any], name: str) -> UUID:
+    """Raises SessionNotFound for a string that is no id."""
+    value = data.get(name)
+    if not isinstance(value, str):
+        raise InvalidRequest(f"`{name}` must be a string.", field=name)
+    return parse_session_id(value)
+
+
+def parse_session_id(text: str) -> UUID:
+    """A UUID with or without its dashes. Raises SessionNotFound for anything else."""
+    if not _UUID.fullmatch(text):
+        raise SessionNotFound(
+            "No upload has an id like this: ids are UUIDs. Send the one that was answered when the "
+            "upload was begun."
+        )
+    return UUID(text)
 
 
 def resume_key(data: dict[str, Any]) -> str:
@@ -64,12 +92,14 @@ def _name(data: dict[str, Any], field: str, what: str, clean: Callable[[str], st
         ) from reason
 
 
-def _integer(data: dict[str, Any], name: str, least: int, most: int) -> int:
+def _integer(
+    data: dict[str, Any], name: str, least: int, most: int, *, unit: str = " of bytes"
+) -> int:
     value = data.get(name)
     # JSON's true is an int in Python.
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise InvalidRequest(
-            f"`{name}` must be a whole number of bytes from {least} to {most}.", field=name
+            f"`{name}` must be a whole number{unit} from {least} to {most}.", field=name
         )
     return value
 

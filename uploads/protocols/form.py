@@ -20,7 +20,7 @@ from django.utils.translation import gettext
 
 from uploads import conf
 from uploads.core.bodies import READ_SIZE
-from uploads.core.plan import KIB, MIB
+from uploads.core.plan import KIB
 from uploads.engine.completing import complete
 from uploads.engine.finishing import finish
 from uploads.engine.opening import Offer, Outcome, open_session
@@ -40,19 +40,18 @@ from uploads.storage import Scratch
 
 from . import fields
 from .auth import authenticate_form, check_form_token
-from .bodies import content_length, reader_slot
+from .bodies import ScratchSink, ScratchSource, content_length, reader_slot
 from .endpoint import endpoint
 from .form_refusals import sentence_for
 from .multipart import read_form
 from .native import session_body
 from .problems import problem
+from .request_log import about
 
 FILE_FIELD = "file"
 TOKEN_FIELD = "csrfmiddlewaretoken"  # noqa: S105 (the field's name)
 #: Room for the boundaries, part headers and other fields of the hundred files that Django takes.
 MAX_OVERHEAD_BYTES = 128 * KIB
-#: The disk is asked for room again after so many bytes: others fill it as well.
-_LOOK_BYTES = 8 * MIB
 
 #: Of two equal files in one form the second comes round once; a disk that damages what is verified
 #: could bring it round for ever.
@@ -76,8 +75,8 @@ class _IntoScratch(FileUploadHandler):
     def __init__(self, scratch: Scratch) -> None:
         super().__init__()
         self.files: list[_File] = []
-        self._scratch = scratch
-        self._start = self._end = self._looked = 0
+        self._sink = ScratchSink(scratch)
+        self._start = 0
 
     def new_file(
         self, field_name: str, file_name: str, content_type: str, *args: object, **kwargs: object
@@ -87,36 +86,19 @@ class _IntoScratch(FileUploadHandler):
         self._name = fields.filename({"filename": file_name})
         self._type = fields.mime_type({"mime_type": content_type})
         self._hash = hashlib.sha256()
-        self._start = self._end
+        self._start = self._sink.length
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        if self._end - self._looked >= _LOOK_BYTES:
-            check_room(len(raw_data))
-            self._looked = self._end
-        self._scratch.write(raw_data)
+        self._sink.write(raw_data)
         self._hash.update(raw_data)
-        self._end += len(raw_data)
 
     def file_complete(self, file_size: int) -> None:
-        size, sha256 = self._end - self._start, self._hash.hexdigest()
+        size, sha256 = self._sink.length - self._start, self._hash.hexdigest()
         offer = Offer(self._name, size, sha256=sha256, mime_type=self._type)
         self.files.append(_File(offer, self._start))
 
     def upload_interrupted(self) -> None:
         raise InvalidRequest("The form ended inside a file: its last boundary is missing.")
-
-
-class _Reading:
-    """A source of the bytes of `scratch` from `offset`."""
-
-    def __init__(self, scratch: Scratch, offset: int) -> None:
-        self._scratch = scratch
-        self._offset = offset
-
-    def read(self, size: int, /) -> bytes:
-        piece = self._scratch.read_at(self._offset, size)
-        self._offset += len(piece)
-        return piece
 
 
 def _refused(request: HttpRequest, error: UploadError) -> HttpResponse:
@@ -135,7 +117,7 @@ def send(request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
     _check_announced(request)
     with prepared_store().scratch() as scratch:
         files = _received(request, scratch)
-        kept = (_keep(user, file, scratch) for file in files)
+        kept = (_keep(request, user, file, scratch) for file in files)
         return _said(request, kept) if _is_from_page(request) else _answered(kept)
 
 
@@ -168,13 +150,15 @@ def _received(request: HttpRequest, scratch: Scratch) -> list[_File]:
     return handler.files
 
 
-def _keep(user: AbstractBaseUser, file: _File, scratch: Scratch) -> _Kept:
+def _keep(request: HttpRequest, user: AbstractBaseUser, file: _File, scratch: Scratch) -> _Kept:
     """The file as an upload. Its refusals name it, as there may be others in the form."""
     try:
-        return _sent_under_its_name(user, file, scratch)
+        outcome, session = _sent_under_its_name(user, file, scratch)
     except UploadError as error:
         error.members.setdefault("filename", file.offer.filename)
         raise
+    about(request, session=session)
+    return outcome, session
 
 
 def _sent_under_its_name(user: AbstractBaseUser, file: _File, scratch: Scratch) -> _Kept:
@@ -192,7 +176,7 @@ def _sent_under_its_name(user: AbstractBaseUser, file: _File, scratch: Scratch) 
 def _sent(user: AbstractBaseUser, file: _File, scratch: Scratch) -> _Kept:
     outcome, session = open_session(user, file.offer)
     for index in session.bitmap.missing():
-        source = _Reading(scratch, file.start + session.plan.offset(index))
+        source = ScratchSource(scratch, file.start + session.plan.offset(index))
         session = receive_chunk(session, index, source).session
     return outcome, complete(session)
 

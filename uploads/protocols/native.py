@@ -1,6 +1,5 @@
 """The native protocol: JSON around, raw bytes for chunks. See docs/api.md."""
 
-import re
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.urls import reverse
 
 from uploads import conf
-from uploads.core.digests import Digest, parse_content_digest
-from uploads.core.plan import ChunkPlan
-from uploads.engine import completing, opening, receiving, removing
+from uploads.engine import completing, opening, receiving, removing, sizing
 from uploads.engine.access import get_present_session, get_session
 from uploads.engine.recovery import recover_if_stuck
 from uploads.engine.rereading import DAMAGED_ERROR, is_damaged
@@ -20,15 +17,15 @@ from uploads.errors import (
     ContentNotReady,
     InvalidRequest,
     NotFound,
-    RangeMismatch,
     UnsupportedMedia,
 )
 from uploads.models import FileSession, SessionStatus
 
-from . import fields, multipart
+from . import declared, fields, multipart
 from .bodies import content_length, read_json, reader_slot
 from .downloads import attachment
 from .endpoint import endpoint
+from .request_log import about
 
 
 @endpoint("POST", "GET")
@@ -46,6 +43,7 @@ def handshake(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
         chunk_size=fields.chunk_size(data),
     )
     outcome, session = opening.open_session(user, offer)
+    about(request, session=session)
     status = 201 if outcome == opening.Outcome.CREATED else 200
     return JsonResponse({"status": outcome, **session_body(session)}, status=status)
 
@@ -58,10 +56,15 @@ def session(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> H
     return _session_response(user, session_id)
 
 
-@endpoint("GET", "HEAD")
+@endpoint("POST", "GET", "HEAD")
 def session_handshake(
     request: HttpRequest, user: AbstractBaseUser, session_id: UUID
 ) -> HttpResponseBase:
+    """By POST, what the first handshake could not say: the size."""
+    if request.method == "POST":
+        size = fields.size(read_json(request))
+        session = sizing.declare_size(get_present_session(user, session_id), size)
+        return JsonResponse(session_body(session))
     return _session_response(user, session_id)
 
 
@@ -83,7 +86,7 @@ def chunk(
             "duplicate": receipt.duplicate,
             "state": receipt.session.status,
             "received_chunks": receipt.session.received_count,
-            "total_chunks": receipt.session.plan.total,
+            "total_chunks": receipt.session.total_chunks,
             "progress": receipt.session.progress,
         }
     )
@@ -120,7 +123,19 @@ def unknown(request: HttpRequest, user: AbstractBaseUser, *_: str) -> HttpRespon
 
 def session_body(session: FileSession) -> dict[str, Any]:
     """The session as every answer of this protocol shows it."""
-    return {**_summary(session), "missing": session.bitmap.missing()}
+    missing = None if session.size is None else session.bitmap.missing()
+    return {**_summary(session), "missing": missing}
+
+
+def session_headers(session: FileSession) -> dict[str, str]:
+    """How far the upload is, for those who read no JSON; its length only if it is known."""
+    total = "*" if session.total_chunks is None else session.total_chunks
+    headers = {
+        "Upload-Offset": str(session.offset),
+        "Upload-Received": str(session.received_bytes),
+        "Upload-Chunks": f"{session.received_count}/{total}",
+    }
+    return headers if session.size is None else {**headers, "Upload-Length": str(session.size)}
 
 
 def _summary(session: FileSession) -> dict[str, Any]:
@@ -132,8 +147,9 @@ def _summary(session: FileSession) -> dict[str, Any]:
         "folder": session.folder,
         "size": session.size,
         "chunk_size": session.chunk_size,
-        "total_chunks": session.plan.total,
+        "total_chunks": session.total_chunks,
         "received_chunks": session.received_count,
+        "offset": session.offset,
         "progress": session.progress,
         "sha256": session.sha256 or None,
         "expires_at": None if completed else session.expires_at.isoformat(),
@@ -158,11 +174,7 @@ def _urls(session: FileSession) -> dict[str, str]:
 
 def _session_response(user: AbstractBaseUser, session_id: UUID) -> HttpResponse:
     session = recover_if_stuck(get_present_session(user, session_id))
-    response = JsonResponse(session_body(session))
-    response["Upload-Length"] = str(session.size)
-    response["Upload-Received"] = str(session.received_bytes)
-    response["Upload-Chunks"] = f"{session.received_count}/{session.plan.total}"
-    return response
+    return JsonResponse(session_body(session), headers=session_headers(session))
 
 
 def _list(request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
@@ -198,10 +210,10 @@ def _next_page(request: HttpRequest, last: FileSession) -> str:
 
 def _receive_raw(request: HttpRequest, session: FileSession, index: int) -> receiving.Receipt:
     receiving.check_chunk(session, index, content_length(request))
-    _check_content_range(request, session.plan, index)
-    declared = _declared_digests(request)
+    declared.check_content_range(request, session, index, f"Chunk {index}")
+    digests = declared.digests(request)
     with reader_slot():
-        return receiving.receive_chunk(session, index, request, declared)
+        return receiving.receive_chunk(session, index, request, digests)
 
 
 def _receive_form(request: HttpRequest, session: FileSession, index: int) -> receiving.Receipt:
@@ -210,33 +222,3 @@ def _receive_form(request: HttpRequest, session: FileSession, index: int) -> rec
         raise UnsupportedMedia("POST a chunk as multipart/form-data, or PUT its bytes as they are.")
     with reader_slot():
         return multipart.receive(request, session, index)
-
-
-def _declared_digests(request: HttpRequest) -> list[Digest]:
-    header = request.headers.get("Content-Digest")
-    if header is None:
-        return []
-    try:
-        return parse_content_digest(header)
-    except ValueError as reason:
-        raise InvalidRequest(f"Content-Digest is refused: {reason}.") from reason
-
-
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
-
-
-def _check_content_range(request: HttpRequest, plan: ChunkPlan, index: int) -> None:
-    """RFC 9110, section 14.4: `bytes first-last/complete`, both ends inclusive."""
-    header = request.headers.get("Content-Range", "")
-    if not header:
-        return
-    first = plan.offset(index)
-    last = first + plan.length(index) - 1
-    match = _CONTENT_RANGE.fullmatch(header.strip())
-    given = match and (int(match[1]), int(match[2]), match[3])
-    if given not in [(first, last, str(plan.size)), (first, last, "*")]:
-        raise RangeMismatch(
-            f"Chunk {index} is `bytes {first}-{last}/{plan.size}`, declared was `{header}`. "
-            "Nothing was read: correct the range, the index or the offset.",
-            expected=f"bytes {first}-{last}/{plan.size}",
-        )

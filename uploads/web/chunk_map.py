@@ -47,20 +47,22 @@ class ChunkMap:
     height: int = HEIGHT
 
 
-def draw(bitmap: Bitmap) -> ChunkMap:
+def draw(bitmap: Bitmap, begun: int | None = None) -> ChunkMap:
+    """`begun`: the missing chunk of which a stream has brought a part already."""
     total = bitmap.total
     if total <= MAX_CELLS:
         step = _cell_step(bitmap)
-        return ChunkMap(list(_cells(bitmap)), len(bitmap), total, step, step - _GAP)
+        return ChunkMap(list(_cells(bitmap, begun)), len(bitmap), total, step, step - _GAP)
     step = WIDTH / total
-    return ChunkMap(list(_columns(bitmap)), len(bitmap), total, step, max(step, _NARROWEST))
+    bars = list(_columns(bitmap, begun))
+    return ChunkMap(bars, len(bitmap), total, step, max(step, _NARROWEST))
 
 
 def _cell_step(bitmap: Bitmap) -> float:
     return (WIDTH + _GAP) / max(1, bitmap.total)
 
 
-def _cells(bitmap: Bitmap) -> Iterator[Bar]:
+def _cells(bitmap: Bitmap, begun: int | None) -> Iterator[Bar]:
     """One cell a chunk. A file of 0 bytes has no chunk and is in, whole."""
     if not bitmap.total:
         yield Bar(0, WIDTH, "in")
@@ -68,22 +70,25 @@ def _cells(bitmap: Bitmap) -> Iterator[Bar]:
     step = _cell_step(bitmap)
     for start, end, present in bitmap.runs():
         for index in range(start, end):
-            yield _bar(index * step, step - _GAP, "in" if present else "out")
+            fill: Fill = "in" if present else "part" if index == begun else "out"
+            yield _bar(index * step, step - _GAP, fill)
 
 
-def _columns(bitmap: Bitmap) -> Iterator[Bar]:
+def _columns(bitmap: Bitmap, begun: int | None) -> Iterator[Bar]:
     edges = [i * bitmap.total // MAX_COLUMNS for i in range(MAX_COLUMNS + 1)]
     if bitmap.total < MAX_COLUMNS:
         edges = list(range(bitmap.total + 1))
     step = WIDTH / (len(edges) - 1)
     column = 0
-    for fill, same in groupby(_fills(bitmap.runs(), edges)):
+    for fill, same in groupby(_fills(bitmap.runs(), edges, begun)):
         width = sum(1 for _ in same)
         yield _bar(column * step, width * step, fill)
         column += width
 
 
-def _fills(runs: Iterable[tuple[int, int, bool]], edges: list[int]) -> Iterator[Fill]:
+def _fills(
+    runs: Iterable[tuple[int, int, bool]], edges: list[int], begun: int | None
+) -> Iterator[Fill]:
     """The fill of each column, in one walk over columns and present runs together."""
     present = ((start, end) for start, end, there in runs if there)
     start, end = next(present, (0, 0))
@@ -94,7 +99,8 @@ def _fills(runs: Iterable[tuple[int, int, bool]], edges: list[int]) -> Iterator[
             if end > right:
                 break  # The run reaches into the next column.
             start, end = next(present, (0, 0))
-        yield "in" if covered == right - left else "part" if covered else "out"
+        is_begun = begun is not None and left <= begun < right
+        yield "in" if covered == right - left else "part" if covered or is_begun else "out"
 
 
 def _bar(x: float, width: float, fill: Fill) -> Bar:

@@ -186,8 +186,8 @@ def _row(session: FileSession, now: datetime, *, whole: bool = False) -> Row:
     """`whole` for the page about it, where the map of a complete file is shown as well."""
     state = _state(session, now)
     recent = state == SessionStatus.ACTIVE and now - session.updated_at <= RECENT
-    known = session.size is not None
-    drawn = known and (whole or state != SessionStatus.COMPLETED)
+    # Of a file that may end anywhere no map would be true.
+    drawn = session.size is not None and (whole or state != SessionStatus.COMPLETED)
     return Row(
         session=session,
         state=state,
@@ -195,13 +195,18 @@ def _row(session: FileSession, now: datetime, *, whole: bool = False) -> Row:
         error=_reason(session, state),
         under_way=recent or state == SessionStatus.ASSEMBLING,
         interrupted=state == SessionStatus.ACTIVE and not recent,
-        received_bytes=session.received_bytes if known else 0,
-        progress=session.progress if known else 0.0,
-        chunk_map=draw(session.bitmap) if drawn else None,
+        received_bytes=session.received_bytes,
+        progress=session.progress,
+        chunk_map=_chunk_map(session) if drawn else None,
         content_url=_url("uploads:content", session),
         details_url=_url("uploads:details", session),
         to_resume=_to_resume(session),
     )
+
+
+def _chunk_map(session: FileSession) -> ChunkMap:
+    bitmap = session.bitmap
+    return draw(bitmap, bitmap.first_missing() if session.tail_length else None)
 
 
 def _reason(session: FileSession, state: str) -> str:
@@ -226,6 +231,7 @@ def _to_resume(session: FileSession) -> str:
             "filename": session.filename,
             "folder": session.folder,
             "size": session.size,
+            "offset": session.offset,
             "chunk_size": session.chunk_size,
             "sha256": session.sha256 or None,
             "urls": {"self": _url("uploads:session", session)},

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Self
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import BigIntegerField, Q
+from django.db.models.functions import Coalesce
 from django.http import QueryDict
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
@@ -56,6 +57,11 @@ SORTS = {
     "largest": Sort("size", int, True, _("Largest first")),
     "smallest": Sort("size", int, False, _("Smallest first")),
 }
+#: Orders by size where not all sizes are known. Databases disagree on where NULL belongs, and no
+#: comparison finds it.
+_KNOWN_SIZE = "known_size"
+#: What stands for a size that is not known: less than any.
+_UNKNOWN = -1
 
 #: Labels for people; the model's own are the API's.
 KINDS = {
@@ -131,6 +137,14 @@ class Listing:
         )
 
     @property
+    def order(self) -> Sort:
+        """Finished files have a size: those the index finds in their order."""
+        sort = SORTS[self.sort]
+        if sort.field == "size" and self.shown == UNFINISHED:
+            return replace(sort, field=_KNOWN_SIZE)
+        return sort
+
+    @property
     def narrowed(self) -> bool:
         """Whether somebody looks for something; only then may an empty list be no empty house."""
         return bool(self.search or self.kind)
@@ -188,6 +202,9 @@ def page_of(sessions: FileSessionQuerySet, listing: Listing, size: int) -> Page:
 
 def _found(sessions: FileSessionQuerySet, listing: Listing) -> FileSessionQuerySet:
     sessions = sessions.filter(status__in=SHOWN[listing.shown]).select_related("stored_file")
+    if listing.order.field == _KNOWN_SIZE:
+        known = Coalesce("size", _UNKNOWN, output_field=BigIntegerField())
+        sessions = sessions.annotate(**{_KNOWN_SIZE: known})
     for word in search_name(listing.search).split():
         sessions = sessions.filter(search_name__contains=word)
     return sessions.filter(kind=listing.kind) if listing.kind else sessions
@@ -197,7 +214,7 @@ def _stretch(
     found: FileSessionQuerySet, listing: Listing, edge: Edge | None, size: int
 ) -> list[FileSession]:
     """One more than `size`, if there are, from the beginning or from beyond the edge."""
-    sort = SORTS[listing.sort]
+    sort = listing.order
     return _walk(found, sort, edge, size, descending=sort.descending)
 
 
@@ -205,7 +222,7 @@ def _preceding(
     found: FileSessionQuerySet, listing: Listing, edge: Edge | None, size: int
 ) -> list[FileSession]:
     """The same, backwards, in the order of the list."""
-    sort = SORTS[listing.sort]
+    sort = listing.order
     return _walk(found, sort, edge, size, descending=not sort.descending)[::-1]
 
 
@@ -226,7 +243,7 @@ def _walk(
 def _page(
     listing: Listing, sessions: list[FileSession], *, more_before: bool, more_after: bool
 ) -> Page:
-    sort = SORTS[listing.sort]
+    sort = listing.order
     bare = replace(listing, after=None, before=None)
     previous = following = ""
     if more_before:

@@ -77,14 +77,15 @@ export class Delivery {
   }
 
   /**
-   * Takes the server's word for what has arrived.
+   * Takes the server's word for what has arrived. While the size is unknown nothing is sent, nor
+   * counted.
    *
    * @param {SessionInfo} session
    */
   follow(session) {
-    this.#plan = new ChunkPlan(session.size, session.chunk_size);
+    this.#plan = new ChunkPlan(session.size ?? 0, session.chunk_size);
     this.#missing = new Set(session.missing);
-    this.acknowledged = session.size - this.#plan.bytesOf(this.#missing);
+    this.acknowledged = this.#plan.size - this.#plan.bytesOf(this.#missing);
   }
 
   /**

@@ -81,6 +81,12 @@ function difference({ reason, filename, size, expected, expectedSize }) {
       `“${filename}” has ${count(size)}`
     );
   }
+  if (reason === "shorter") {
+    return (
+      `${count(expectedSize)} bytes of “${expected}” are here already, ` +
+      `“${filename}” has only ${count(size)}`
+    );
+  }
   return filename === expected
     ? `“${filename}” has the same name but other content`
     : `“${filename}” has other content than “${expected}”`;

@@ -7,8 +7,9 @@
 
 /**
  * A file and a session of the same size belong together: at best by folder and name, else by
- * name, else when they are all that is left of that size. Each file and each session is
- * taken once.
+ * name, else when they are all that is left of that size. Where nobody has declared the size, a
+ * file of that name belongs to it that is not shorter than what has come. Each file and each
+ * session is taken once.
  *
  * @param {readonly Candidate[]} candidates
  * @param {readonly SessionToResume[]} sessions
@@ -20,6 +21,9 @@ export function match(candidates, sessions) {
   const pairing = { sessions, taken: new Set(), found: new Map() };
   pairBy(bySizeAndPath, files, pairing);
   pairBy(bySizeAndName, files, pairing);
+  const unsized = { ...pairing, sessions: sessions.filter(({ size }) => size === null) };
+  pairBy(byPath, files, unsized);
+  pairBy(byName, files, unsized);
   pairTheOnly(files, pairing);
   return { pairs: paired(files, pairing), unmatched: explained(files, pairing) };
 }
@@ -40,10 +44,18 @@ function pairBy(keyOf, files, { sessions, taken, found }) {
   const shelves = new Shelves(sessions, keyOf, taken);
   for (const file of files) {
     const session = found.has(file) ? null : shelves.first(keyOf(file));
-    if (!session) continue;
+    if (!session || !couldBe(file, session)) continue;
     taken.add(session);
     found.set(file, session);
   }
+}
+
+/**
+ * @param {Known} file
+ * @param {SessionToResume} session
+ */
+function couldBe(file, { size, offset = 0 }) {
+  return size === null ? file.size >= offset : file.size === size;
 }
 
 /**
@@ -72,7 +84,7 @@ function pairTheOnly(files, pairing) {
  * @property {Candidate} candidate
  */
 
-/** @typedef {Pick<Known, "filename" | "folder" | "size">} Keyed */
+/** @typedef {Pick<Known, "filename" | "folder"> & { size: number | null }} Keyed */
 
 /**
  * @param {Candidate} candidate

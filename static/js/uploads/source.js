@@ -100,7 +100,9 @@ export class Source {
 
   /** @param {SessionToResume} session */
   assertSizeOf(session) {
-    if (session.size !== this.#size) throw this.#wrong("size", session);
+    const { size, offset = 0 } = session;
+    if (size === null && this.#size < offset) throw this.#wrong("shorter", session, offset);
+    if (size !== null && this.#size !== size) throw this.#wrong("size", session, size);
   }
 
   /** @param {SessionToResume} session */
@@ -111,14 +113,15 @@ export class Source {
 
   /** @param {SessionToResume} session */
   otherContentThan(session) {
-    return this.#wrong("content", session);
+    return this.#wrong("content", session, session.size ?? this.#size);
   }
 
   /**
    * @param {WrongFileValues["reason"]} reason
    * @param {SessionToResume} session
+   * @param {number} expectedSize
    */
-  #wrong(reason, { filename: expected, size: expectedSize }) {
+  #wrong(reason, { filename: expected }, expectedSize) {
     const { name: filename } = this.file;
     return wrongFile({ reason, filename, size: this.#size, expected, expectedSize });
   }

@@ -90,7 +90,17 @@ export class HttpTransport {
    * @returns {Promise<SessionInfo>}
    */
   ask(session, options) {
-    return this.#request("GET", `${session.urls.self.replace(/\/$/, "")}/handshake`, options);
+    return this.#request("GET", handshakeOf(session), options);
+  }
+
+  /**
+   * @param {SessionToResume} session
+   * @param {number} size
+   * @param {RequestOptions} [options]
+   * @returns {Promise<SessionInfo>}
+   */
+  declareSize(session, size, options) {
+    return this.#request("POST", handshakeOf(session), options, { size });
   }
 
   /**
@@ -230,6 +240,11 @@ export class HttpTransport {
     if (fine && (status === 204 || body !== null)) return body;
     throw refusal(status, body, parseRetryAfter(retryAfter, this.#clock.now()));
   }
+}
+
+/** @param {SessionToResume} session */
+function handshakeOf({ urls }) {
+  return `${urls.self.replace(/\/$/, "")}/handshake`;
 }
 
 /**

@@ -38,12 +38,16 @@ export interface SessionInfo {
   readonly filename: string;
   /** The relative folder the file came from, "photos/2026"; empty when none. */
   readonly folder: string;
-  readonly size: number;
+  /** Null while nobody has declared it: what a script streams may end anywhere. */
+  readonly size: number | null;
   readonly chunk_size: number;
-  readonly total_chunks: number;
+  /** Null while the size is. */
+  readonly total_chunks: number | null;
   readonly received_chunks: number;
-  /** Indices the server still needs, as of the answer that listed them. */
-  readonly missing: readonly number[];
+  /** Bytes that are in from the beginning without a gap. */
+  readonly offset: number;
+  /** Indices the server still needs, as of the answer that listed them; null while the size is. */
+  readonly missing: readonly number[] | null;
   /** 0 to 100. */
   readonly progress: number;
   /** Lowercase hex, or null when no hash was declared yet. */
@@ -72,7 +76,10 @@ export interface SessionToResume {
   readonly filename: string;
   /** Absent is the same as empty. */
   readonly folder?: string;
-  readonly size: number;
+  /** Null while nobody has declared it: then its file has `offset` bytes or more. */
+  readonly size: number | null;
+  /** Bytes that are in from the beginning without a gap; absent is the same as 0. */
+  readonly offset?: number;
   readonly sha256: string | null;
   readonly urls: { readonly self: string };
 }
@@ -84,7 +91,7 @@ export interface ChunkReceipt {
   readonly duplicate: boolean;
   readonly state: SessionState;
   readonly received_chunks: number;
-  readonly total_chunks: number;
+  readonly total_chunks: number | null;
   readonly progress: number;
 }
 
@@ -135,11 +142,13 @@ export interface UploadFailure extends Error {
 
 /**
  * - `size`: the session expects `expectedSize` bytes, the file has `size`
+ * - `shorter`: nobody has said how many bytes the session expects, but `expectedSize` are in
+ *   already, and the file has fewer
  * - `content`: of the right size, but other bytes; under the same name when `filename` and
  *   `expected` are equal
  */
 export interface WrongFileValues {
-  readonly reason: "size" | "content";
+  readonly reason: "size" | "shorter" | "content";
   /** Of the file that was chosen. */
   readonly filename: string;
   readonly size: number;
@@ -330,7 +339,7 @@ export interface Candidate {
 
 /**
  * - `same_name_other_size`: `session` is the interrupted upload of that name; it expects
- *   `session.size` bytes
+ *   `session.size` bytes, or where that is null, at least `session.offset`
  * - `no_such_upload`: no interrupted upload, or none that is left, has that name or that size
  */
 export type Mismatch = "same_name_other_size" | "no_such_upload";
@@ -398,6 +407,12 @@ export interface Transport {
   status(session: SessionToResume, options?: RequestOptions): Promise<SessionInfo>;
   /** What the server holds and what it lacks, before sending goes on. */
   ask(session: SessionToResume, options?: RequestOptions): Promise<SessionInfo>;
+  /** The session with its size declared, which fixes it; may be asked again. */
+  declareSize(
+    session: SessionToResume,
+    size: number,
+    options?: RequestOptions,
+  ): Promise<SessionInfo>;
   sendChunk(
     session: SessionInfo,
     chunk: Chunk,

@@ -295,7 +295,7 @@ export class Upload extends EventTarget {
    */
   async #bring(known, signal) {
     let session = known ?? (await this.#agree(signal));
-    while (session.state === "active" && session.missing.length > 0) {
+    while (session.state === "active" && session.missing?.length) {
       signal.throwIfAborted();
       const sent = await this.#unlessStale(() => this.#send(session, signal));
       session = sent ?? (await this.#agree(signal));
@@ -329,8 +329,9 @@ export class Upload extends EventTarget {
       try {
         const ask = (/** @type {AbortSignal} */ either) =>
           this.#transport.ask(known, { signal: either });
-        const session = await this.#persist(ask, signal);
-        if (this.#offered) await this.#compare(session, signal);
+        const found = await this.#persist(ask, signal);
+        if (this.#offered) await this.#compare(found, signal);
+        const session = await this.#sized(found, signal);
         if (!this.#isOver(this.#accept(session))) return session;
       } catch (error) {
         if (!isStale(error) || error.status === 409) throw error;
@@ -350,12 +351,28 @@ export class Upload extends EventTarget {
    */
   async #compare(session, signal) {
     this.#source.assertSizeOf(session);
+    this.#source.assertContentOf(session);
     if (session.state !== "active" || session.sha256 !== null) return;
     this.#enter("checking");
-    const plan = new ChunkPlan(session.size, session.chunk_size);
-    for (const index of endsOf(plan.present(session.missing))) {
+    const plan = new ChunkPlan(session.size ?? wholeChunksIn(session), session.chunk_size);
+    for (const index of endsOf(plan.present(session.missing ?? []))) {
       await this.#probe(session, plan.chunk(index), signal);
     }
+  }
+
+  /**
+   * A stream whose end nobody had declared ends where this file does; only then is it known what
+   * is missing. What the server has of a chunk that is not whole, it drops when that is sent.
+   *
+   * @param {SessionInfo} session of which this file is, as far as that can be told
+   * @param {AbortSignal} signal
+   */
+  async #sized(session, signal) {
+    if (session.size !== null || session.state !== "active") return session;
+    this.#source.assertUnchanged();
+    const declare = (/** @type {AbortSignal} */ either) =>
+      this.#transport.declareSize(session, this.#source.size, { signal: either });
+    return this.#persist(declare, signal);
   }
 
   /**
@@ -660,4 +677,13 @@ export class Upload extends EventTarget {
  */
 function endsOf(indices) {
   return new Set([...indices.slice(0, 1), ...indices.slice(-1)]);
+}
+
+/**
+ * Bytes of the whole chunks in what a stream has brought without a gap.
+ *
+ * @param {SessionInfo} session
+ */
+function wholeChunksIn({ offset, chunk_size }) {
+  return offset - (offset % chunk_size);
 }

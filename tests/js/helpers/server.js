@@ -67,6 +67,17 @@ export class FakeServer {
     this.#held = null;
   }
 
+  /**
+   * What a script has sent as a stream when it stopped after `came` bytes, and had said nothing of
+   * how many there would be.
+   */
+  stream(bytes, came, facts = {}) {
+    const whole = Math.floor(came / this.chunkSize);
+    const { id } = this.begin(bytes, { sha: null, received: [...Array(whole).keys()], ...facts });
+    Object.assign(this.session(id), { size: null, tail: came - whole * this.chunkSize });
+    return this.info(id);
+  }
+
   /** Opens a session as an earlier visit would have left it. */
   begin(bytes, { filename = "a.bin", folder, received = [], sha = sha256(bytes) } = {}) {
     const session = {
@@ -131,6 +142,16 @@ export class FakeServer {
 
   async ask({ id }) {
     return this.#question("ask", id);
+  }
+
+  async declareSize({ id }, size) {
+    await this.#heard(`size ${size}`, "declareSize");
+    const session = this.#find(id);
+    if ((session.size ?? size) !== size || this.#offset(session) > size) {
+      throw refusal(400, "length_mismatch");
+    }
+    session.size = size;
+    return this.#info(session);
   }
 
   async sendChunk({ id }, { index }, body, { digest, signal, onProgress }) {
@@ -206,6 +227,7 @@ export class FakeServer {
     const duplicate = session.chunks.has(index);
     if (duplicate && !session.chunks.get(index).equals(bytes)) throw refusal(409, "chunk_conflict");
     session.chunks.set(index, bytes);
+    if (!duplicate) session.tail = 0;
     const { state, received_chunks, total_chunks, progress } = this.#info(session);
     return { index, duplicate, state, received_chunks, total_chunks, progress };
   }
@@ -227,9 +249,16 @@ export class FakeServer {
     return Buffer.from(bytes.subarray(index * this.chunkSize, (index + 1) * this.chunkSize));
   }
 
-  #info({ id, filename, folder = "", size, sha256: sha, state, chunks, error }) {
-    const total = Math.ceil(size / this.chunkSize);
-    const indices = [...Array(total).keys()];
+  #offset({ chunks, tail = 0 }) {
+    let bytes = 0;
+    for (let index = 0; chunks.has(index); index += 1) bytes += chunks.get(index).length;
+    return bytes + tail;
+  }
+
+  #info(session) {
+    const { id, filename, folder = "", size, sha256: sha, state, chunks, error } = session;
+    const total = size === null ? null : Math.ceil(size / this.chunkSize);
+    const indices = [...Array(total ?? 0).keys()];
     return {
       id,
       state,
@@ -239,14 +268,20 @@ export class FakeServer {
       chunk_size: this.chunkSize,
       total_chunks: total,
       received_chunks: chunks.size,
-      missing: indices.filter((index) => !chunks.has(index)),
-      progress: total ? (100 * chunks.size) / total : 100,
+      offset: this.#offset(session),
+      missing: total === null ? null : indices.filter((index) => !chunks.has(index)),
+      progress: progressOf(chunks.size, total),
       sha256: sha,
       expires_at: null,
       ...(error && { error }),
       urls: { self: `/u/${id}`, chunk: `/u/${id}/chunks/{index}`, complete: "", content: "" },
     };
   }
+}
+
+function progressOf(count, total) {
+  if (total === null) return 0;
+  return total ? (100 * count) / total : 100;
 }
 
 function abortOf(signal) {

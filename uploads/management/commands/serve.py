@@ -28,8 +28,8 @@ from uploads.management.static_files import collect_if_changed
 from uploads.worker import load_application
 
 FIRST_USER = "admin"
-#: Threads beyond those that may wait for bodies and for the readers of downloads: for pages, forms
-#: and refusals.
+#: Threads beyond those that may wait for bodies, for verifications and for the readers of
+#: downloads: for pages, forms and refusals.
 SPARE_THREADS = 64
 #: Connections of a worker, most of them idle between requests; more wait to be accepted. Half of
 #: the descriptors at most: the other half is for files and databases.
@@ -124,7 +124,10 @@ class Command(BaseCommand):
             respawn_failed_workers=True,
             workers_kill_timeout=SHUTDOWN_SECONDS + ENDING_SECONDS,
             # They are made when needed, and go after 30 s without work.
-            blocking_threads=config.max_readers + config.max_downloads + SPARE_THREADS,
+            blocking_threads=config.max_readers
+            + config.max_waiters
+            + config.max_downloads
+            + SPARE_THREADS,
             backpressure=min(MAX_CONNECTIONS, _allow_descriptors() // 2),
             log_level=LogLevels.error,
             websockets=False,

@@ -218,6 +218,7 @@ export function sentence(error) {
       );
     case "storage_unavailable":
     case "unavailable":
+    case "too_many_requests":
     case "busy":
       return gettext("The server is busy. Nothing was lost: this goes on by itself.");
     case "unexpected_answer":
@@ -254,6 +255,11 @@ function difference({ reason, filename, expected }) {
       "This is another file: the interrupted upload of “%(expected)s” expects %(expectedSize)s bytes, “%(filename)s” has %(size)s.",
     );
   }
+  if (reason === "shorter") {
+    return gettext(
+      "This is another file: %(expectedSize)s bytes of “%(expected)s” are here already, “%(filename)s” has only %(size)s.",
+    );
+  }
   if (filename === expected) {
     return gettext("This is another file, or it has changed: “%(filename)s” has the same name but other content.");
   }
@@ -269,12 +275,16 @@ function difference({ reason, filename, expected }) {
  */
 export function mismatch({ file, reason, session }) {
   if (reason === "same_name_other_size" && session) {
-    return fill(
-      gettext(
-        "%(name)s: same name, other size. The interrupted upload has %(expected)s bytes, this file %(size)s.",
-      ),
-      { name: file.name, expected: count(session.size), size: count(file.size) },
-    );
+    const text =
+      session.size === null
+        ? gettext(
+            "%(name)s: same name, but shorter. %(expected)s bytes of the interrupted upload are here already, this file has %(size)s.",
+          )
+        : gettext(
+            "%(name)s: same name, other size. The interrupted upload has %(expected)s bytes, this file %(size)s.",
+          );
+    const expected = count(session.size ?? session.offset ?? 0);
+    return fill(text, { name: file.name, expected, size: count(file.size) });
   }
   return fill(gettext("%(name)s: no interrupted upload has this name and size."), {
     name: file.name,
