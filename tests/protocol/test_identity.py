@@ -98,7 +98,7 @@ ACCESS = {
     "part-sessions": ("POST", 400, 400, 401),
     "part-session": ("GET", 200, 404, 401),
     "part": ("PUT", 200, 404, 401),
-    "upload-head": ("GET", 200, 404, 401),
+    "upload-stream": ("GET", 200, 404, 401),
     # Without a body.
     "json-init": ("POST", 400, 400, 401),
     "json-chunk": ("POST", 411, 411, 401),
@@ -137,7 +137,7 @@ def _path(name: str | None, session: dict[str, Any]) -> str:
         "part-sessions": "/uploads/sessions",
         "part-session": f"/uploads/sessions/{session['id']}",
         "part": f"/uploads/sessions/{session['id']}/parts/1",
-        "upload-head": f"/upload/{session['id']}",
+        "upload-stream": f"/upload/{session['id']}",
         "json-init": "/api/v1/upload/init",
         "json-chunk": "/api/v1/upload/chunk",
         "json-complete": "/api/v1/upload/complete",

@@ -201,7 +201,7 @@ def _urls(session: FileSession, of_native: dict[str, str]) -> dict[str, str]:
     return {
         "self": own,
         "part": f"{own}/parts/{{number}}",
-        "upload": reverse("uploads:upload-head", kwargs=given),
+        "upload": reverse("uploads:upload-stream", kwargs=given),
         "complete": of_native["complete"],
         "content": of_native["content"],
     }
