@@ -16,6 +16,7 @@ from pytest_django import Settings
 from tests.support.bodies import flipped, payload, sha256
 from tests.support.sessions import content_of, damage, staging_of
 from tests.support.tasks import drop_tasks, run_tasks
+from uploads.engine import rechecking
 from uploads.engine.removing import remove
 from uploads.errors import StorageFull
 from uploads.models import FileSession, SessionStatus
@@ -420,6 +421,22 @@ def test_p4_a_chunk_that_rots_before_completion_is_asked_for_again(alice_client:
         assert answer.json()["offset"] == 0
     piece(alice_client, 0, len(DATA), upload_id)
     assert complete(alice_client, upload_id).status_code == 200
+
+
+def test_p4_damage_that_another_completion_has_found_is_no_wrong_md5(alice_client: Client) -> None:
+    upload_id = send_all(alice_client)
+    damage(session_of(upload_id), 5)
+
+    def hashed_while_the_other_finds_it(session: FileSession) -> str | None:
+        found = md5_of_stored(session)
+        rechecking.drop_damaged(session)
+        return found
+
+    md5_of_stored = chunked_upload._md5
+    with mock.patch.object(chunked_upload, "_md5", hashed_while_the_other_finds_it):
+        answer = complete(alice_client, upload_id)
+    assert (answer.status_code, answer.json()["offset"]) == (400, 0)
+    assert "damaged" in answer.json()["detail"]
 
 
 def test_a_first_piece_that_finds_no_room_leaves_nothing_open(

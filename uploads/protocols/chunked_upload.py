@@ -329,11 +329,11 @@ def _check_md5(session: FileSession, declared: str) -> None:
             return
         damaged = drop_damaged(session)
     current = reread(session)
-    if damaged:
+    if damaged or current.offset < session.offset:  # The latter: dropped by another, meanwhile.
         raise _damaged(current)
     if current.status != SessionStatus.ACTIVE or actual is None:
         raise Unavailable("This upload has gone on meanwhile. Send the same request again.")
-    raise DigestMismatch("md5 checksum does not match", offset=session.offset)
+    raise DigestMismatch("md5 checksum does not match", offset=current.offset)
 
 
 def _md5(session: FileSession) -> str | None:

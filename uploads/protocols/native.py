@@ -1,5 +1,6 @@
 """The native protocol: JSON around, raw bytes for chunks. See docs/api.md."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -32,20 +33,7 @@ from .request_log import about
 def handshake(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
     if request.method == "GET":
         return _list(request, user)
-    data = read_json(request)
-    offer = opening.Offer(
-        filename=fields.filename(data),
-        size=fields.size(data),
-        folder=fields.folder(data),
-        sha256=fields.sha256(data),
-        resume_key=fields.resume_key(data),
-        mime_type=fields.mime_type(data),
-        chunk_size=fields.chunk_size(data),
-    )
-    outcome, session = opening.open_session(user, offer)
-    about(request, session=session)
-    status = 201 if outcome == opening.Outcome.CREATED else 200
-    return JsonResponse({"status": outcome, **session_body(session)}, status=status)
+    return shake_hands(request, user, "chunk_size", session_body)
 
 
 @endpoint("GET", "HEAD", "DELETE")
@@ -119,6 +107,32 @@ def unknown(request: HttpRequest, user: AbstractBaseUser, *_: str) -> HttpRespon
         "No address of this API looks like that. Ids are UUIDs and chunk indices whole numbers "
         "from 0; use the `urls` that the handshake answered."
     )
+
+
+def shake_hands(
+    request: HttpRequest,
+    user: AbstractBaseUser,
+    chunk_size: str,
+    body: Callable[[FileSession], dict[str, Any]],
+) -> HttpResponseBase:
+    """The handshake that is in the request, answered by `body` of the session that there is then.
+
+    `chunk_size` is what the protocol calls that field.
+    """
+    data = read_json(request)
+    offer = opening.Offer(
+        filename=fields.filename(data),
+        size=fields.size(data),
+        folder=fields.folder(data),
+        sha256=fields.sha256(data),
+        resume_key=fields.resume_key(data),
+        mime_type=fields.mime_type(data),
+        chunk_size=fields.chunk_size(data, chunk_size),
+    )
+    outcome, session = opening.open_session(user, offer)
+    about(request, session=session)
+    status = 201 if outcome == opening.Outcome.CREATED else 200
+    return JsonResponse({"status": outcome, **body(session)}, status=status)
 
 
 def session_body(session: FileSession) -> dict[str, Any]:

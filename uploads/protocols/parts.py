@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import reverse
 
 from uploads.core.bitmap import Bitmap
-from uploads.engine import appending, opening, receiving
+from uploads.engine import appending, receiving
 from uploads.engine.access import get_present_session, get_session
 from uploads.engine.recovery import recover_if_stuck
 from uploads.errors import (
@@ -29,10 +29,9 @@ from uploads.errors import (
 )
 from uploads.models import FileSession
 
-from . import declared, fields, native
-from .bodies import content_length, read_json, reader_slot
+from . import declared, native
+from .bodies import content_length, reader_slot
 from .endpoint import endpoint
-from .request_log import about
 
 #: Characters of the header that says what is in. Proxies and clients bound all headers together,
 #: some to 4 KiB.
@@ -62,20 +61,7 @@ _NAMES = {
 
 @endpoint("POST")
 def sessions(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
-    data = read_json(request)
-    offer = opening.Offer(
-        filename=fields.filename(data),
-        size=fields.size(data),
-        folder=fields.folder(data),
-        sha256=fields.sha256(data),
-        resume_key=fields.resume_key(data),
-        mime_type=fields.mime_type(data),
-        chunk_size=fields.chunk_size(data, "part_size"),
-    )
-    outcome, session = opening.open_session(user, offer)
-    about(request, session=session)
-    status = 201 if outcome == opening.Outcome.CREATED else 200
-    return JsonResponse({"status": outcome, **_session_body(session)}, status=status)
+    return native.shake_hands(request, user, "part_size", _session_body)
 
 
 @endpoint("GET", "HEAD")
