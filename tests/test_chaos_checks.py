@@ -7,6 +7,7 @@ import signal
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from uuid import uuid4
@@ -15,12 +16,24 @@ import pytest
 
 from benchmarks.chaos.checks import leaked, leftovers
 from benchmarks.chaos.control import Control, Saboteur
-from benchmarks.chaos.damage import Orphans, flip_byte
+from benchmarks.chaos.damage import Orphans, flip_byte, flip_tail_byte
 from benchmarks.chaos.files import MadeUpFile
 from benchmarks.chaos.ledger import Failure, Ledger
 from benchmarks.chaos.options import Options
-from benchmarks.chaos.plan import Behaviour, Fault, Mischief, planned_faults, planned_job
+from benchmarks.chaos.plan import (
+    Behaviour,
+    Declared,
+    Fault,
+    Mischief,
+    Stream,
+    Way,
+    planned_faults,
+    planned_job,
+)
 from benchmarks.chaos.report import Result, missing_kinds, table, verdict
+from benchmarks.chaos.streams import StreamSender
+from benchmarks.chaos.traffic import Answer, Link
+from benchmarks.chaos.world import World
 from uploads.core.plan import KIB, ChunkPlan
 from uploads.failpoints import Failpoint
 
@@ -93,6 +106,136 @@ def test_a_cancelled_session_may_be_forgotten_only_by_a_cleanup(ledger: Ledger) 
     ledger.cleanup_began(5, 40).ended = 41
     ledger.told_forgotten("s", 42)
     assert len(ledger.failures) == 1
+
+
+def test_a_session_that_had_expired_is_forgotten_when_it_is_cancelled(ledger: Ledger) -> None:
+    ledger.cleanup_began(5, 26).ended = 27
+    ledger.ended("s", 25)
+    ledger.told_forgotten("s", 28)
+    assert not ledger.failures
+
+
+# Streams.
+
+
+def test_p3_an_offset_that_goes_back_is_a_failure(ledger: Ledger) -> None:
+    ledger.told_offset("s", KIB + 100, asked=21, now=22)
+    ledger.told_offset("s", KIB + 100, asked=23, now=24)
+    assert not ledger.failures
+    ledger.told_offset("s", KIB + 99, asked=25, now=26)
+    assert kinds(ledger) == ["P3 offset went back"]
+
+
+def test_an_answer_to_an_earlier_question_may_tell_of_less(ledger: Ledger) -> None:
+    ledger.told_offset("s", 2 * KIB, asked=22, now=23)
+    ledger.told_offset("s", 100, asked=21, now=24)
+    assert not ledger.failures
+
+
+def test_p3_whole_chunks_below_an_offset_are_acknowledged(ledger: Ledger) -> None:
+    ledger.told_offset("s", 2 * KIB + 100, asked=21, now=22)
+    ledger.told_missing("s", [2], asked=23)
+    assert not ledger.failures
+    ledger.told_missing("s", [1, 2], asked=23)
+    assert kinds(ledger) == ["P3 acknowledged chunk lost"]
+
+
+def test_p4_a_damaged_tail_excuses_one_loss_of_that_tail(ledger: Ledger) -> None:
+    ledger.tail_flipped("s", 1)
+    ledger.told_offset("s", KIB + 100, asked=31, now=32)
+    ledger.told_offset("s", KIB, asked=33, now=34)
+    assert not ledger.failures
+    assert ledger.counts["tails asked for again"] == 1
+    ledger.told_offset("s", KIB + 100, asked=41, now=42)
+    ledger.told_offset("s", KIB, asked=43, now=44)
+    assert kinds(ledger) == ["P3 offset went back"]
+
+
+def test_a_damaged_tail_excuses_no_loss_of_a_chunk_nor_of_another_tail(ledger: Ledger) -> None:
+    ledger.tail_flipped("s", 1)
+    ledger.told_offset("s", 2 * KIB + 100, asked=21, now=22)
+    ledger.told_offset("s", 2 * KIB, asked=23, now=24)
+    assert kinds(ledger) == ["P3 offset went back"]
+    ledger.told_offset("s", KIB, asked=25, now=26)
+    assert kinds(ledger)[1:] == ["P3 acknowledged chunk lost"]
+
+
+def test_the_whole_of_the_last_chunk_may_be_a_tail(ledger: Ledger) -> None:
+    ledger.opened("t", "another file", ChunkPlan(KIB + 10, KIB), 10)
+    ledger.told_offset("t", KIB + 10, asked=11, now=12)
+    ledger.told_missing("t", [1], asked=13)
+    ledger.tail_flipped("t", 1)
+    ledger.told_offset("t", KIB, asked=14, now=15)
+    assert not ledger.failures
+
+
+def test_p4_a_damaged_chunk_sets_the_offset_back_to_it_and_no_further(ledger: Ledger) -> None:
+    ledger.told_offset("s", 3 * KIB + 100, asked=21, now=22)
+    ledger.flipped("s", 1, 23)
+    ledger.told_offset("s", KIB, asked=24, now=25)
+    assert not ledger.failures
+    # Asked before the loss, and heard after it: no word of what is in now.
+    ledger.told_offset("s", 3 * KIB + 100, asked=23, now=26)
+    ledger.told_offset("s", KIB + 50, asked=27, now=28)
+    assert not ledger.failures
+    ledger.told_offset("s", KIB - 1, asked=29, now=30)
+    assert kinds(ledger) == ["P3 acknowledged chunk lost"]
+
+
+def test_an_offset_that_has_grown_is_news_of_the_session(ledger: Ledger) -> None:
+    ledger.opened("t", "another file", PLAN, 10)
+    for moment, offset in ((20, 100), (21, 200)):
+        ledger.told_offset("t", offset, asked=moment, now=moment)
+    ledger.cleanup_began(5, 24).ended = 24.9
+    ledger.told_gone("t", 30)
+    assert kinds(ledger) == ["live session gone"]
+
+
+class ScriptedLink(Link):
+    """A server that has all of a file once a stream has come, whatever it says."""
+
+    def __init__(self, file: MadeUpFile, told: Answer) -> None:
+        self._file, self._told = file, told
+        self._was_sent = False
+
+    def handshake(self, **fields: object) -> Answer:
+        state, missing = ("completed", []) if self._was_sent else ("active", [0])
+        session = {"id": "s", "status": "created", "state": state, "missing": missing}
+        plan = {"chunk_size": self._file.chunk_size, "offset": 0, "sha256": self._file.sha256}
+        return Answer(200, {**session, **plan}, 1)
+
+    def look(self, session_id: str) -> Answer:
+        return self.handshake()
+
+    def offset(self, session_id: str) -> Answer:
+        return Answer(200, {"offset": 0, "state": "active"}, 1)
+
+    def stream(self, session_id: str, offset: int, body: object) -> Answer:
+        self._was_sent = True
+        return self._told
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "failures"),
+    [
+        (200, {"offset": 5 * KIB}, []),
+        (200, {"offset": 5 * KIB - 1}, ["stream taken in part"]),
+        (400, {"code": "length_mismatch", "offset": 10}, ["good stream refused"]),
+        (409, {"code": "chunk_conflict"}, ["good stream refused"]),
+        (409, {"code": "offset_mismatch", "offset": 0}, []),
+        (503, {}, []),
+        (500, {}, ["good stream refused"]),
+    ],
+)
+def test_a_stream_that_was_sent_whole_must_be_taken_whole_or_refused_for_a_reason(
+    status: int, body: dict[str, object], failures: list[str]
+) -> None:
+    file = MadeUpFile("seed", 5 * KIB, 5 * KIB)
+    link = ScriptedLink(file, Answer(status, body, 2))
+    world = World(Options(seed=1), [link])
+    job = replace(planned_job(world.options, 1), file=file, way=Way.STREAMS, streams=())
+    assert StreamSender(world, job, link, "key", Declared.NEVER, in_slot=False).send()
+    assert kinds(world.ledger) == failures
 
 
 # The folder and the database at the end.
@@ -210,6 +353,53 @@ def test_nothing_is_flipped_without_a_chunk_to_flip(tmp_path: Path) -> None:
     assert not flip_byte(Ledger(), tmp_path, Random(1))
 
 
+@pytest.fixture
+def tail(tmp_path: Path, ledger: Ledger) -> Path:
+    """Of 100 bytes, of chunk 1 of a session that the ledger has an account of."""
+    session_id = uuid4()
+    ledger.opened(str(session_id), "a file", PLAN, 10, flippable=True)
+    with closing(sqlite3.connect(tmp_path / "holdfast.sqlite3")) as database, database:
+        database.execute(
+            "CREATE TABLE uploads_filesession (id, status, received, tail_name, tail_length)"
+        )
+        database.execute(
+            "INSERT INTO uploads_filesession VALUES (?, 'active', ?, 'x', 100)",
+            (session_id.hex, b"\x01"),
+        )
+    path = tmp_path / "uploads" / "staging" / str(session_id) / "tail-x"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(bytes(100))
+    return path
+
+
+def test_a_flipped_byte_of_a_tail_is_entered_in_the_ledger_and_is_one_byte(
+    tmp_path: Path, ledger: Ledger, tail: Path
+) -> None:
+    assert flip_tail_byte(ledger, tmp_path, Random(1))
+    assert sum(byte != 0 for byte in tail.read_bytes()) == 1
+    session_id = tail.parent.name
+    assert ledger.was_damaged(session_id)
+    ledger.told_offset(session_id, KIB + 100, asked=11, now=12)
+    ledger.told_offset(session_id, KIB, asked=13, now=14)
+    assert not ledger.failures
+
+
+def test_a_tail_that_is_shorter_than_its_row_says_is_a_failure(
+    tmp_path: Path, ledger: Ledger, tail: Path
+) -> None:
+    tail.write_bytes(bytes(99))
+    assert not flip_tail_byte(ledger, tmp_path, Random(1))
+    assert kinds(ledger) == ["P3 tail shorter than it was told"]
+
+
+def test_no_tail_is_flipped_of_a_session_that_has_ended(
+    tmp_path: Path, ledger: Ledger, tail: Path
+) -> None:
+    ledger.finished(tail.parent.name)
+    assert not flip_tail_byte(ledger, tmp_path, Random(1))
+    assert not any(tail.read_bytes())
+
+
 def test_orphans_that_stay_and_new_ones_that_go_are_failures(
     tmp_path: Path, ledger: Ledger
 ) -> None:
@@ -270,6 +460,9 @@ def test_the_short_run_has_all_kinds_too() -> None:
     jobs = [planned_job(options, number) for number in range(20)]
     assert {kind for job in jobs for kind in job.mischief.values()} == set(Mischief)
     assert {job.behaviour for job in jobs} == set(Behaviour)
+    streamed = [job for job in jobs if job.way is not Way.CHUNKS]
+    assert {job.streams[0] for job in streamed} == set(Stream)
+    assert {job.way for job in jobs} == set(Way)
 
 
 def test_files_are_from_nothing_to_the_largest() -> None:
@@ -283,6 +476,7 @@ def test_a_made_up_file_is_the_same_in_chunks_in_slices_and_by_its_hash() -> Non
     whole = b"".join(file.chunk(index) for index in range(3))
     assert (len(whole), hashlib.sha256(whole).hexdigest()) == (2500, file.sha256)
     assert file.slice(900, 2100) == whole[900:2100]
+    assert b"".join(file.pieces(900, 2100)) == whole[900:2100]
 
 
 # The report.
@@ -304,5 +498,6 @@ def test_a_kind_that_never_happened_is_named_unless_it_cannot_happen_here() -> N
     missing = missing_kinds(result)
     assert Fault.KILL_SERVER in missing
     assert Mischief.CUT in missing
+    assert Stream.TWO in missing
     assert not {Fault.CUT, Fault.FULL_DISK} & set(missing)
     assert "impossible here: no disk" in table(result)

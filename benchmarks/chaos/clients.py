@@ -8,14 +8,22 @@ from dataclasses import dataclass
 from itertools import count
 from random import Random
 
-from .plan import Behaviour, Declared, Job, planned_job
+from .plan import Behaviour, Declared, Job, Way, planned_job
 from .sender import Sender
+from .streams import SizelessSender, StreamSender
 from .traffic import Answer, Interrupted, Link
 from .world import NeverCompleted, World
 
 #: Clients beyond those that send: they wait for a verification that a fault has cut off.
 _WAITING = 8
 _GONE = {404, 410}
+
+_SENDERS: dict[Way, type[Sender]] = {
+    Way.CHUNKS: Sender,
+    Way.STREAMS: StreamSender,
+    Way.BOTH: StreamSender,
+    Way.SIZELESS: SizelessSender,
+}
 
 Request = Callable[[], Answer]
 
@@ -55,7 +63,10 @@ class Clients:
     def read_kept_again(self) -> None:
         """Every completed file that is still on the server, after all faults."""
         for kept in self._kept:
-            self._check_content(kept.job, kept.session_id)
+            try:
+                self._check_content(kept.job, kept.session_id)
+            except NeverCompleted:
+                self._world.ledger.fail("never read again", kept.job.label)
 
     def _run(self) -> None:
         while not self._world.over.is_set():
@@ -80,7 +91,8 @@ class Clients:
 
     def _sender(self, job: Job, name: str, declared: Declared, *, in_slot: bool = True) -> Sender:
         key = f"{self._world.options.seed}-{job.number}-{name}"
-        return Sender(self._world, job, self._link(job), key, declared, in_slot=in_slot)
+        kind = _SENDERS[job.way]
+        return kind(self._world, job, self._link(job), key, declared, in_slot=in_slot)
 
     def _do(self, job: Job) -> None:
         first = self._sender(job, "a", job.declared)

@@ -24,6 +24,10 @@ STORE_POINTS = frozenset(
     or point
     in {
         Failpoint.CHUNK_WRITE,
+        Failpoint.TAIL_CREATE,
+        Failpoint.TAIL_WRITE,
+        Failpoint.TAIL_SYNC,
+        Failpoint.TAIL_REMOVE,
         Failpoint.CONTENT_FOLDER,
         Failpoint.CONTENT_RENAME,
         Failpoint.CONTENT_REMOVE_FILE,
@@ -35,8 +39,11 @@ DATABASE_POINTS = frozenset(
     {
         Failpoint.SESSION_INSERT,
         Failpoint.CHUNK_RECORD,
+        Failpoint.TAIL_RECORD,
+        Failpoint.TAIL_DROP,
         Failpoint.SESSION_MOVE,
         Failpoint.SESSION_DECLARE,
+        Failpoint.SESSION_SIZE,
         Failpoint.SESSION_TOUCH,
         Failpoint.FINISH_CLAIM,
         Failpoint.FINISH_HEARTBEAT,

@@ -3,11 +3,14 @@
 import contextlib
 import os
 import shutil
+import sqlite3
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from uuid import UUID
 
+from uploads.core.bitmap import Bitmap
 from uploads.core.plan import MIB
 from uploads.storage.locks import locked
 
@@ -40,13 +43,72 @@ def _flip_in(ledger: Ledger, path: Path, account: Account, index: int, rng: Rand
                 if not os.path.samestat(os.fstat(fd), path.stat()):
                     return False
                 ledger.flipped(account.session_id, index, time.time())
-                [byte] = os.pread(fd, 1, place)
-                os.pwrite(fd, bytes([byte ^ 0xFF]), place)
+                _flip(fd, place)
                 ledger.flipped(account.session_id, index, time.time())
                 return True
         finally:
             os.close(fd)
     return False
+
+
+def flip_tail_byte(ledger: Ledger, data: Path, rng: Random) -> bool:
+    """Flip a byte of what a stream has left of a chunk, if some session has such a tail."""
+    with contextlib.suppress(sqlite3.Error):
+        tails = _tails(data / "holdfast.sqlite3")
+        rng.shuffle(tails)
+        return any(_flip_tail(ledger, data / "uploads" / "staging", tail, rng) for tail in tails)
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    session_id: str
+    #: Of the chunk that it is the beginning of.
+    index: int
+    name: str
+    length: int
+
+
+def _tails(database: Path) -> list[_Tail]:
+    """Of active sessions, as their rows name them. Raises sqlite3.Error."""
+    query = (
+        "SELECT id, received, tail_name, tail_length FROM uploads_filesession "
+        "WHERE status = 'active' AND tail_length > 0"
+    )
+    uri = f"file:{database}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=1)) as connection:
+        return [
+            _Tail(str(UUID(row[0])), _first_missing(row[1]), *row[2:])
+            for row in connection.execute(query)
+        ]
+
+
+def _first_missing(received: bytes) -> int:
+    return Bitmap(received, 8 * len(received) + 1).first_missing()
+
+
+def _flip_tail(ledger: Ledger, staging: Path, tail: _Tail, rng: Random) -> bool:
+    """Entered in the ledger before it is done: a stream may be told of it at once."""
+    if not ledger.may_be_flipped(tail.session_id):
+        return False
+    with contextlib.suppress(FileNotFoundError):
+        fd = os.open(staging / tail.session_id / f"tail-{tail.name}", os.O_RDWR)
+        try:
+            size = os.fstat(fd).st_size
+            if size < tail.length:
+                ledger.fail("P3 tail shorter than it was told", f"{size} bytes of {tail}")
+                return False
+            ledger.tail_flipped(tail.session_id, tail.index)
+            _flip(fd, rng.randrange(tail.length))
+            return True
+        finally:
+            os.close(fd)
+    return False
+
+
+def _flip(fd: int, place: int) -> None:
+    [byte] = os.pread(fd, 1, place)
+    os.pwrite(fd, bytes([byte ^ 0xFF]), place)
 
 
 class DiskFiller:

@@ -13,7 +13,7 @@ from tests.support.proxy import Proxy
 from uploads.failpoints import Failpoint
 
 from .control import DATABASE, DATABASE_POINTS, DISK, DISK_ERRORS, STORE_POINTS
-from .damage import DiskFiller, Orphans, flip_byte
+from .damage import DiskFiller, Orphans, flip_byte, flip_tail_byte
 from .host import ChaosServer
 from .plan import ENDING, Fault, PlannedFault
 from .undoing import Later
@@ -24,7 +24,7 @@ Heard = Callable[[int, str], None]
 
 _TICK = 0.05
 #: A fault without a target now (no chunk to damage, say) is tried again for so long.
-_TRY_AGAIN = 6.0
+_TRY_AGAIN = 12.0
 #: How long a crash waits for somebody to reach its point.
 _CRASH_WAITS = 6.0
 _HOUR = 3600.0
@@ -70,6 +70,7 @@ class Director:
             Fault.DATABASE_ERRORS: self._database_errors,
             Fault.FULL_DISK: self._fill_disk,
             Fault.FLIP: self._flip,
+            Fault.FLIP_TAIL: self._flip_tail,
             Fault.LOCK: self._lock_database,
             Fault.CLEANUP: self._clean_up,
             Fault.CLEANUP_KILLED: self._kill_cleanup,
@@ -229,6 +230,9 @@ class Director:
 
     def _flip(self, rng: Random) -> bool:
         return flip_byte(self._world.ledger, self._server.data / "uploads" / "staging", rng)
+
+    def _flip_tail(self, rng: Random) -> bool:
+        return flip_tail_byte(self._world.ledger, self._server.data, rng)
 
     # The database.
 

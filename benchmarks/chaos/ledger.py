@@ -8,7 +8,7 @@ are seconds of one clock, given by who calls.
 import threading
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from uploads.core.plan import ChunkPlan
 
@@ -24,6 +24,15 @@ class Failure:
         return f"{self.what}: {self.detail}"
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer that so many bytes are in without a gap."""
+
+    offset: int
+    asked: float
+    heard: float
+
+
 @dataclass(slots=True)
 class Account:
     """One session as its client knows it."""
@@ -37,6 +46,12 @@ class Account:
     flipped: dict[int, float] = field(default_factory=dict)
     #: When the last look was that found the chunk damaged.
     explained: dict[int, float] = field(default_factory=dict)
+    #: What was told of the offset, never lower than before.
+    offsets: list[Told] = field(default_factory=list)
+    #: When the last look was sent that found less than was told before, for a reason.
+    set_back: float = 0.0
+    #: How often a byte of what is in of a chunk, before it is whole, was flipped.
+    tails_flipped: Counter[int] = field(default_factory=Counter)
     #: When the last request was sent that the server counts as news of the session.
     news: float = 0.0
     #: When its client cancelled or deleted it.
@@ -112,8 +127,54 @@ class Ledger:
                 if account.acknowledged.get(index, asked) < asked:
                     self._lost(account, index, asked)
 
+    def told_offset(self, session_id: str, offset: int, asked: float, now: float) -> None:
+        """An answer to a request sent at `asked` says that so many bytes are in without a gap.
+
+        They may be fewer than were told before only if they were damaged since (P3, P4).
+        """
+        with self._lock:
+            account = self._accounts[session_id]
+            before = [told.offset for told in account.offsets if told.heard < asked]
+            if before and offset < before[-1]:
+                self._went_back(account, before[-1], offset, asked)
+            # Older than the last loss: then it is no word of what is in now.
+            if asked > account.set_back:
+                self._take_down(account, Told(offset, asked, now))
+
+    def _take_down(self, account: Account, told: Told) -> None:
+        plan = account.plan
+        # The last chunk, when it is shorter, may be in as a tail only.
+        for index in range(told.offset // plan.chunk_size):
+            if index not in account.acknowledged:
+                account.acknowledged[index] = told.heard
+                self.counts["bytes acknowledged"] += plan.length(index)
+        last = account.offsets[-1] if account.offsets else None
+        if last and told.offset > last.offset:
+            # It was less when that was asked: whatever came since is news.
+            account.news = max(account.news, last.asked)
+        if not last or told.offset > last.offset:
+            account.offsets.append(told)
+
+    def _went_back(self, account: Account, before: int, offset: int, asked: float) -> None:
+        index = offset // account.plan.chunk_size
+        if index in account.acknowledged:
+            self._lost(account, index, asked)
+            return
+        # Not in as a chunk: its tail is what was lost.
+        if index == (before - 1) // account.plan.chunk_size and account.tails_flipped[index]:
+            account.tails_flipped[index] -= 1
+            self.count("tails asked for again")
+        else:
+            self.fail(
+                "P3 offset went back",
+                f"{before} bytes of {account.label} ({account.session_id}) were in, now it is "
+                f"{offset}, though nothing damaged them",
+            )
+        _set_back(account, account.plan.offset(index), asked)
+
     def _lost(self, account: Account, index: int, asked: float) -> None:
-        del account.acknowledged[index]
+        account.acknowledged.pop(index, None)
+        _set_back(account, account.plan.offset(index), asked)
         flipped = account.flipped.get(index)
         if flipped is None or flipped <= account.explained.get(index, 0.0):
             self.fail(
@@ -124,6 +185,17 @@ class Ledger:
             return
         account.explained[index] = asked
         self.count("chunks repaired")
+
+    def tail_flipped(self, session_id: str, index: int) -> None:
+        """A byte of what is in of this chunk, which is not whole, is about to be flipped."""
+        with self._lock:
+            self._accounts[session_id].tails_flipped[index] += 1
+
+    def was_damaged(self, session_id: str) -> bool:
+        """Whether anything that was received of it was ever flipped."""
+        with self._lock:
+            account = self._accounts[session_id]
+            return bool(account.flipped or account.tails_flipped)
 
     def cleanup_began(self, idle_seconds: float, now: float) -> Cleanup:
         """From `now` on, what was idle for so long may expire."""
@@ -159,14 +231,25 @@ class Ledger:
                 account.ended = now
 
     def told_forgotten(self, session_id: str, now: float) -> None:
-        """A session that its client cancelled is not even known as cancelled any more."""
+        """A session that its client cancelled is not even known as cancelled any more.
+
+        That is so after a cleanup that came later; or it had expired before, and was deleted.
+        """
         with self._lock:
-            ended = self._accounts[session_id].ended or now
-            if not any(ended < (c.ended or now) - c.idle_seconds for c in self._cleanups):
+            account = self._accounts[session_id]
+            ended = account.ended or now
+            purged = any(ended < (c.ended or now) - c.idle_seconds for c in self._cleanups)
+            if not (purged or self._may_have_expired(account, now)):
                 self.fail("cancelled session forgotten", f"{session_id} is 404 instead of 410")
 
     def _may_have_expired(self, account: Account, now: float) -> bool:
         return any(account.news < (c.ended or now) - c.idle_seconds for c in self._cleanups)
+
+    def may_be_flipped(self, session_id: str) -> bool:
+        """Whether it is an open session that may be damaged."""
+        with self._lock:
+            account = self._accounts.get(session_id)
+            return account is not None and account.may_be_flipped and account.ended is None
 
     def flippable(self) -> list[tuple[Account, list[int]]]:
         """Open sessions that may be damaged, with their acknowledged chunks."""
@@ -181,3 +264,10 @@ class Ledger:
         """It completed: nothing in staging is left to damage."""
         with self._lock:
             self._accounts[session_id].may_be_flipped = False
+
+
+def _set_back(account: Account, offset: int, asked: float) -> None:
+    """An answer to a request sent at `asked` has told of a loss from `offset` on."""
+    lower = [replace(told, offset=offset) for told in account.offsets if told.offset > offset]
+    account.offsets = [told for told in account.offsets if told.offset <= offset] + lower[:1]
+    account.set_back = max(account.set_back, asked)

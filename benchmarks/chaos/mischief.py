@@ -15,7 +15,7 @@ _CROWD = 3
 #: While one body stands still others go on, and a cleanup may come by.
 _LONGEST_STALL = 3.0
 #: The session has ended, or is being verified: then that is the answer to anything.
-_ENDED = {"session_not_found", "session_cancelled", "session_expired", "wrong_state"}
+ENDED = {"session_not_found", "session_cancelled", "session_expired", "wrong_state"}
 
 
 class Troublemaker:
@@ -105,11 +105,11 @@ class Troublemaker:
             if self._ledger.acknowledged(session_id, index, answer.asked, time.time()):
                 self._ledger.count("bytes acknowledged", len(chunk))
             return True
-        if not (answer.is_transient or answer.code in _ENDED):
+        if not (answer.is_transient or answer.code in ENDED):
             self._ledger.fail("good chunk refused", f"chunk {index}, {self._job.label}: {answer}")
         return False
 
     def _must_be(self, answer: Answer, status: int, code: str, kind: Mischief) -> None:
         right = (answer.status, answer.code) == (status, code)
-        if not (right or answer.is_transient or answer.code in _ENDED):
+        if not (right or answer.is_transient or answer.code in ENDED):
             self._ledger.fail("P2 bad chunk not refused", f"{kind}, {self._job.label}: {answer}")

@@ -28,6 +28,7 @@ class Fault(StrEnum):
     DATABASE_ERRORS = "database errors injected"
     FULL_DISK = "disk full"
     FLIP = "byte flipped in staging"
+    FLIP_TAIL = "byte flipped in a tail"
     LOCK = "database locked by another process"
     CLEANUP = "cleanup"
     CLEANUP_KILLED = "cleanup killed"
@@ -45,6 +46,29 @@ class Mischief(StrEnum):
     CUT = "one body cut"
     STALLED = "one body stalled"
     STRANGER = "chunk from somebody else"
+
+
+class Way(StrEnum):
+    """How the bytes of a file go to the server."""
+
+    CHUNKS = "chunks"
+    STREAMS = "streams"
+    #: Chunks and streams in turn, into the same session.
+    BOTH = "chunks and streams"
+    #: Streams of a session that chunked-upload began without a size.
+    SIZELESS = "streams without a size"
+
+
+class Stream(StrEnum):
+    """What a client sends from the offset on, where it sends streams."""
+
+    WHOLE = "stream of all the rest"
+    PIECE = "stream of a piece"
+    FORM = "piece as a form of chunked-upload"
+    SLOW = "slow stream, asked about meanwhile"
+    CUT = "stream cut by its client"
+    TWO = "two streams at once, one half dead"
+    ASTRAY = "stream from a wrong offset"
 
 
 class Behaviour(StrEnum):
@@ -78,6 +102,7 @@ _FAULTS: dict[Fault, int] = {
     Fault.STALL: 3,
     Fault.DISK_ERRORS: 3,
     Fault.FLIP: 3,
+    Fault.FLIP_TAIL: 3,
     Fault.LOCK: 2,
     Fault.CLEANUP: 3,
     Fault.FULL_DISK: 2,
@@ -89,6 +114,10 @@ _BEHAVIOURS: dict[Behaviour, int] = {
     Behaviour.CANCEL: 2,
     Behaviour.ABANDON: 1,
 }
+_WAYS: dict[Way, int] = {Way.CHUNKS: 4, Way.BOTH: 4, Way.STREAMS: 2, Way.SIZELESS: 2}
+#: In the others no chunk is sent by itself, so that none can be made trouble with.
+_WITH_CHUNKS = {Way.CHUNKS, Way.BOTH}
+_WITH_STREAMS = {Way.BOTH, Way.STREAMS, Way.SIZELESS}
 #: These send the first chunks only.
 _PARTLY = {Behaviour.CANCEL, Behaviour.ABANDON}
 _CHUNK_SIZES = (256 * KIB, 512 * KIB, MIB)
@@ -118,6 +147,9 @@ class Job:
     file: MadeUpFile
     declared: Declared
     behaviour: Behaviour
+    way: Way
+    #: The first streams, in this order; what is left then goes in one.
+    streams: tuple[Stream, ...]
     in_flight: int
     #: By the number of the chunk.
     mischief: dict[int, Mischief]
@@ -175,25 +207,64 @@ def planned_job(options: Options, number: int) -> Job:
         # With one chunk there is nothing to share, and no part to stop after.
         size = max(size, rng.randint(chunk_size + 1, 5 * chunk_size))
     file = MadeUpFile(seed, size, chunk_size)
-    # The empty file has no chunk to make trouble with, so it takes no card.
-    first = _dealt(options, max(0, number - 1), "mischief", dict.fromkeys([*Mischief, None], 1))
+    way = _way(options, number, behaviour, size)
+    card = 2 * _before(options, number, _WITH_CHUNKS)
+    trouble = dict.fromkeys([*Mischief, None], 1)
+    dealt = [_dealt(options, card + n, "mischief", trouble) for n in range(2)]
     return Job(
         number=number,
         file=file,
         declared=rng.choice(list(Declared)) if size else Declared.NEVER,
         behaviour=behaviour,
+        way=way,
+        streams=_streams(options, number),
         in_flight=rng.randint(1, 3),
-        mischief=_mischief(rng, file.plan.total, first, at_start=behaviour in _PARTLY),
+        mischief=_mischief(rng, file.plan.total, dealt, at_start=behaviour in _PARTLY)
+        if way in _WITH_CHUNKS
+        else {},
         kept=rng.random() < 0.4,
         seed=seed,
     )
 
 
 def _dealt(options: Options, number: int, what: str, weights: dict[T, int]) -> T:
+    turn, place = divmod(number, sum(weights.values()))
+    return _deck(options, turn, what, weights)[place]
+
+
+def _deck(options: Options, turn: int, what: str, weights: dict[T, int]) -> list[T]:
     deck = [kind for kind, count in weights.items() for _ in range(count)]
-    turn, place = divmod(number, len(deck))
     Random(f"{options.seed}/{what}/{turn}").shuffle(deck)
-    return deck[place]
+    return deck
+
+
+def _way(options: Options, number: int, behaviour: Behaviour, size: int) -> Way:
+    way = _dealt(options, _way_card(number), "way", _WAYS)
+    # Without a size a session is known by its id alone, which no second client can find.
+    if way is Way.SIZELESS and (behaviour is not Behaviour.PLAIN or not size):
+        return Way.STREAMS
+    return way
+
+
+def _way_card(number: int) -> int:
+    """The empty file has no chunk to make trouble with, so it takes no card."""
+    return max(0, number - 1)
+
+
+def _before(options: Options, number: int, ways: set[Way]) -> int:
+    """How many files before this one go in one of these ways."""
+    turn, place = divmod(_way_card(number), sum(_WAYS.values()))
+    in_each = sum(_WAYS[way] for way in ways)
+    return turn * in_each + sum(way in ways for way in _deck(options, turn, "way", _WAYS)[:place])
+
+
+def _streams(options: Options, number: int) -> tuple[Stream, ...]:
+    """Some kinds in an order of their own; each comes first in turn, for files of one stream."""
+    before = _before(options, number, _WITH_STREAMS)
+    first = _dealt(options, before, "stream", dict.fromkeys(Stream, 1))
+    rng = Random(f"{options.seed}/streams/{number}")
+    others = [kind for kind in Stream if kind not in {first, Stream.WHOLE}]
+    return (first, *rng.sample(others, rng.randint(2, len(others))))
 
 
 def _size(rng: Random, options: Options, number: int) -> int:
@@ -209,17 +280,20 @@ def _size(rng: Random, options: Options, number: int) -> int:
 
 
 def _mischief(
-    rng: Random, total: int, first: Mischief | None, *, at_start: bool
+    rng: Random, total: int, dealt: list[Mischief | None], *, at_start: bool
 ) -> dict[int, Mischief]:
-    """`first` for one chunk (`at_start`: the first one), and whatever comes for a few others.
+    """What was dealt for chunks in a row (`at_start`: from the first on), and whatever comes for a
+    few others.
 
-    Conflicts only where they come first, so that most files can be damaged: see `Job.flippable`.
+    Conflicts only where they are dealt, so that most files can be damaged: see `Job.flippable`.
     """
     if not total:
         return {}
     kinds: list[Mischief] = [kind for kind in Mischief if kind is not Mischief.CONFLICTING]
     count = min(rng.randint(0, max(1, total // 8)), 8)
     found: dict[int, Mischief] = {rng.randrange(total): rng.choice(kinds) for _ in range(count)}
-    if first:
-        found[0 if at_start else rng.randrange(total)] = first
+    place = 0 if at_start else rng.randrange(total)
+    for number, kind in enumerate(dealt[:total]):
+        if kind:
+            found[(place + number) % total] = kind
     return found

@@ -5,7 +5,7 @@ from typing import Any
 
 from .ledger import Failure
 from .options import Options
-from .plan import Fault, Mischief
+from .plan import Fault, Mischief, Stream
 
 MIB = 1024 * 1024
 #: More lines help nobody.
@@ -14,12 +14,14 @@ _SHOWN_FAILURES = 30
 
 @dataclass
 class Result:
-    """`faults` and `mischief` have every kind, those that never happened as 0."""
+    """`faults` and `streams` have every kind, those that never happened as 0."""
 
     seed: int
     seconds: float
     workers: int = 1
     faults: dict[str, int] = field(default_factory=dict)
+    #: By kind, those included that nothing went wrong with.
+    streams: dict[str, int] = field(default_factory=dict)
     #: Kinds of faults that this machine does not allow, and why.
     impossible: dict[str, str] = field(default_factory=dict)
     crashes: dict[str, int] = field(default_factory=dict)
@@ -47,9 +49,10 @@ class Result:
 
 
 def missing_kinds(result: Result) -> list[str]:
-    """The kinds of faults that never happened, though they could."""
-    kinds = [*Fault, *Mischief]
-    return [k for k in kinds if not result.faults.get(k) and k not in result.impossible]
+    """The kinds of faults and of streams that never happened, though they could."""
+    happened = {**result.faults, **result.streams}
+    kinds = [*Fault, *Mischief, *Stream]
+    return [k for k in kinds if not happened.get(k) and k not in result.impossible]
 
 
 def table(result: Result) -> str:
@@ -59,19 +62,24 @@ def table(result: Result) -> str:
     rows = [
         *((kind, _times(result, kind)) for kind in [*Fault, *Mischief]),
         ("**faults in all**", f"**{result.total_faults}**"),
+        *((kind, f"{result.streams.get(kind, 0):,}") for kind in Stream),
+        ("**streams in all**", f"**{sum(result.streams.values()):,}**"),
         ("named points crashed at", str(len(result.crashes))),
         ("errors raised by injection", f"{result.errors_raised:,}"),
         ("uploads completed", f"{count('uploads completed', 0):,}"),
+        ("of these begun without a size", f"{count('uploads without a size', 0):,}"),
         ("uploads cancelled", f"{count('uploads cancelled', 0):,}"),
         ("uploads abandoned", f"{count('uploads abandoned', 0):,}"),
         ("live uploads expired by a cleanup they were idle for", str(count("sessions expired", 0))),
         ("completed uploads deleted", f"{count('completed uploads deleted', 0):,}"),
         ("downloads compared", f"{count('downloads compared', 0):,}"),
         ("bytes of completed files", _mib(count("bytes of completed files", 0))),
-        ("bytes of chunks sent", _mib(count("bytes of bodies", 0))),
+        ("bytes of chunks and streams sent", _mib(count("bytes of bodies", 0))),
+        ("of these by streams", _mib(count("bytes of streams", 0))),
         ("of these sent again", _mib(sent_again)),
         ("bytes through the network", _mib(result.bytes_sent)),
         ("damaged chunks repaired", str(count("chunks repaired", 0))),
+        ("damaged tails asked for again", str(count("tails asked for again", 0))),
         ("verifications waited for", str(count("verifications waited for", 0))),
         ("starts of the server", f"{result.starts} (of these by itself: {result.revivals})"),
         ("last upload complete after the last fault", f"{result.settled:.1f} s"),

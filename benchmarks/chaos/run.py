@@ -18,7 +18,7 @@ from .director import Director
 from .host import SECOND_USER, ChaosServer, scratch
 from .ledger import Ledger
 from .options import Options
-from .plan import Fault, Mischief, planned_faults
+from .plan import Fault, Mischief, Stream, planned_faults
 from .report import Result
 from .traffic import Link
 from .undoing import Later
@@ -168,6 +168,7 @@ class _Run:
         result, counts = self._result, self._ledger.counts
         result.faults = {kind: director.happened[kind] for kind in Fault}
         result.faults |= {kind: counts.pop(kind, 0) for kind in Mischief}
+        result.streams = {kind: counts.pop(kind, 0) for kind in Stream}
         result.crashes = dict(director.crashes)
         result.errors_raised = self._server.control.errors_raised
         result.counts = dict(counts)

@@ -10,6 +10,8 @@ from random import Random
 from threading import Event
 from typing import Any
 
+from uploads.core.plan import ChunkPlan
+
 from .mischief import Troublemaker
 from .plan import Declared, Job
 from .traffic import Answer, Interrupted, Link, digest_header
@@ -19,7 +21,9 @@ from .world import World
 _LONGEST_REST = 0.5
 #: A verification that takes longer than this has been cut off, and another upload may go on.
 _PATIENCE = 2.0
-_GONE = {404, 410}
+GONE = {404, 410}
+#: What completing says where a disk has damaged what was in.
+_LESS_IS_HERE = {"chunks_missing", "offset_mismatch", "length_mismatch"}
 
 
 class Sender:
@@ -56,8 +60,8 @@ class Sender:
             elif state != "active":
                 self._ledger.fail("upload failed", f"{self._job.label}: {session}")
                 return False
-            elif session["missing"]:
-                self._send_chunks(session["missing"])
+            elif missing := self._missing(session):
+                self._send_missing(session, missing)
             else:
                 self._complete()
 
@@ -73,7 +77,8 @@ class Sender:
             elif session["state"] != "active" or session["received_chunks"] >= count:
                 return
             else:
-                self._send_chunks(session["missing"][: count - session["received_chunks"]])
+                wanted = count - session["received_chunks"]
+                self._send_missing(session, self._missing(session)[:wanted])
 
     # The handshake.
 
@@ -85,7 +90,7 @@ class Sender:
         answer = self._asked(self._look_at(known) if known and by_id else self._offer())
         if answer is None:
             return None
-        if answer.status in _GONE and known and by_id:
+        if answer.status in GONE and known and by_id:
             self._ledger.told_gone(known, time.time(), str(answer))
             self.session_id = None
             return None
@@ -103,15 +108,32 @@ class Sender:
         self.session_id = session["id"]
         if "status" in session:
             # Answered to an offer; a mere look is no news of the session.
-            self._ledger.opened(
-                session["id"],
-                self._job.label,
-                self._job.file.plan,
-                answer.asked,
-                flippable=self._job.flippable and session["state"] != "completed",
-            )
-        self._ledger.told_missing(session["id"], session["missing"], answer.asked)
+            self._opened(session, answer.asked)
+        self._ledger.told_missing(session["id"], self._missing(session), answer.asked)
+        self._told_offset(answer)
         return session
+
+    def _opened(self, session: dict[str, Any], asked: float) -> None:
+        self._ledger.opened(
+            session["id"],
+            self._job.label,
+            self._plan(session),
+            asked,
+            flippable=self._job.flippable and session["state"] != "completed",
+        )
+
+    def _plan(self, session: dict[str, Any]) -> ChunkPlan:
+        return ChunkPlan(self._job.file.size, session["chunk_size"])
+
+    def _missing(self, session: dict[str, Any]) -> list[int]:
+        missing: list[int] = session["missing"]
+        return missing
+
+    def _told_offset(self, answer: Answer) -> None:
+        """`answer` says how far the session is."""
+        assert self.session_id
+        offset = answer.body["offset"]
+        self._ledger.told_offset(self.session_id, offset, answer.asked, time.time())
 
     def _look_at(self, session_id: str) -> Answer | None:
         try:
@@ -148,6 +170,10 @@ class Sender:
         return answer
 
     # The chunks.
+
+    def _send_missing(self, session: dict[str, Any], missing: list[int]) -> None:
+        """Send these chunks of `session`, or some of them."""
+        self._send_chunks(missing)
 
     def _send_chunks(self, missing: list[int]) -> None:
         """Send these in an order of our own, until something goes wrong with one of them."""
@@ -200,17 +226,24 @@ class Sender:
     def _complete(self) -> None:
         assert self.session_id
         self._asked_to_complete = True
-        sha256 = self._job.file.sha256 if self._declared is Declared.LAST else ""
         try:
-            answer = self._asked(self._link.complete(self.session_id, sha256))
+            answer = self._asked(self._ask_to_complete(self.session_id))
         except Interrupted:
             answer = None
         if answer is None:
             self._rest()
-        elif answer.code == "chunks_missing":
+        elif "missing" in answer.body and answer.code == "chunks_missing":
             self._ledger.told_missing(self.session_id, answer.body["missing"], answer.asked)
-        elif answer.status not in {200, 202, *_GONE}:
+        elif answer.code in _LESS_IS_HERE and "offset" in answer.body:
+            # What excuses that is for the ledger to know.
+            self._told_offset(answer)
+        elif answer.status not in {200, 202, *GONE} and answer.code != "wrong_state":
             self._ledger.fail("completion refused", f"{self._job.label}: {answer}")
+
+    def _ask_to_complete(self, session_id: str) -> Answer:
+        """Raises Interrupted."""
+        sha256 = self._job.file.sha256 if self._declared is Declared.LAST else ""
+        return self._link.complete(session_id, sha256)
 
     def _await_verification(self) -> None:
         """Wait while the session is assembling; aside, when that takes long."""

@@ -8,8 +8,10 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -134,6 +136,47 @@ class Link:
         except requests.RequestException as error:
             raise Interrupted(str(error)) from error
 
+    def offset(self, session_id: str) -> Answer:
+        """How far the session is: `offset` and `state` of the answer's body."""
+        asked = time.time()
+        try:
+            with self._client.request("HEAD", _stream_path(session_id)) as response:
+                body = _told_in_headers(response) if response.ok else {}
+                return Answer(response.status_code, body, asked)
+        except requests.RequestException as error:
+            raise Interrupted(str(error)) from error
+
+    def stream(self, session_id: str, offset: int, body: "Body") -> Answer:
+        headers = {"Upload-Offset": str(offset)}
+        return self.call("PUT", _stream_path(session_id), data=body, headers=headers)
+
+    def form(self, piece: bytes, fields: dict[str, str], headers: dict[str, str]) -> Answer:
+        """A piece as chunked-upload takes it; without `upload_id` the first of a new upload.
+
+        Raises Interrupted.
+        """
+        files = {"file": ("stream.bin", piece)}
+        path = "/api/chunked-upload/"
+        return self.call("POST", path, data=fields, files=files, headers=headers)
+
+    def complete_by_md5(self, upload_id: str, md5: str) -> Answer:
+        """As chunked-upload does. Raises Interrupted."""
+        fields = {"upload_id": upload_id, "md5": md5}
+        return self.call("POST", "/api/chunked-upload/complete/", data=fields)
+
+    @contextlib.contextmanager
+    def half_stream(self, session_id: str, offset: int, length: int) -> Iterator["HalfStream"]:
+        """A stream of `length` bytes whose client decides when they go. Raises Interrupted."""
+        with ExitStack() as stack:
+            asked = time.time()
+            head = self._head(_stream_path(session_id), length, f"Upload-Offset: {offset}\r\n")
+            try:
+                connection = stack.enter_context(self._connected())
+                connection.sendall(head)
+            except OSError as error:
+                raise Interrupted(str(error)) from error
+            yield HalfStream(connection, asked)
+
     def put_half(self, session_id: str, index: int, chunk: bytes, pause: float | None) -> Answer:
         """Send half of a chunk; after `pause` seconds the rest, or cut the connection if None.
 
@@ -142,17 +185,16 @@ class Link:
         asked = time.time()
         try:
             with self._connected() as connection:
-                connection.sendall(self._head(session_id, index, len(chunk)))
+                path = f"/api/v1/uploads/{session_id}/chunks/{index}"
+                connection.sendall(self._head(path, len(chunk)))
                 connection.sendall(chunk[: len(chunk) // 2])
                 if pause is None:
                     if index % 2:
-                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                        _will_reset(connection)
                     raise Interrupted("cut on purpose")
                 time.sleep(pause)
                 connection.sendall(chunk[len(chunk) // 2 :])
-                with http.client.HTTPResponse(connection) as response:
-                    response.begin()
-                    return Answer(response.status, _body(response.read()), asked)
+                return _answer(connection, asked)
         except (OSError, http.client.HTTPException) as error:
             raise Interrupted(str(error)) from error
 
@@ -164,13 +206,72 @@ class Link:
         with socket.create_connection((parts.hostname, parts.port), self._seconds) as connection:
             yield connection
 
-    def _head(self, session_id: str, index: int, length: int) -> bytes:
+    def _head(self, path: str, length: int, more: str = "") -> bytes:
         return (
-            f"PUT /api/v1/uploads/{session_id}/chunks/{index} HTTP/1.1\r\n"
+            f"PUT {path} HTTP/1.1\r\n{more}"
             f"Host: {urlsplit(self._url).netloc}\r\nAuthorization: Bearer {self._token}\r\n"
             f"Content-Type: application/octet-stream\r\nContent-Length: {length}\r\n"
             "Connection: close\r\n\r\n"
         ).encode()
+
+
+class Body:
+    """Bytes of a known length that are made while they are sent."""
+
+    def __init__(self, length: int, pieces: Iterable[bytes]) -> None:
+        self._length, self._pieces = length, pieces
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
+
+
+class HalfStream:
+    """Made by `Link.half_stream`. Left without `end`, the connection is cut."""
+
+    def __init__(self, connection: socket.socket, asked: float) -> None:
+        self._connection, self._asked = connection, asked
+
+    def send(self, pieces: Iterable[bytes]) -> Self:
+        """Raises Interrupted."""
+        try:
+            for piece in pieces:
+                self._connection.sendall(piece)
+        except OSError as error:
+            raise Interrupted(str(error)) from error
+        return self
+
+    def end(self) -> Answer:
+        """Once all is sent. Raises Interrupted."""
+        try:
+            return _answer(self._connection, self._asked)
+        except (OSError, http.client.HTTPException) as error:
+            raise Interrupted(str(error)) from error
+
+    def will_reset(self) -> None:
+        """When it is cut, then with a reset instead of a farewell."""
+        _will_reset(self._connection)
+
+
+def _told_in_headers(response: requests.Response) -> dict[str, Any]:
+    told = response.headers
+    return {"offset": int(told["Upload-Offset"]), "state": told["Upload-State"]}
+
+
+def _stream_path(session_id: str) -> str:
+    return f"/upload/{session_id}"
+
+
+def _will_reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+
+def _answer(connection: socket.socket, asked: float) -> Answer:
+    with http.client.HTTPResponse(connection) as response:
+        response.begin()
+        return Answer(response.status, _body(response.read()), asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from benchmarks.chaos.run import run
 
 pytestmark = pytest.mark.server
 
-SEED = 20
+SEED = 125
 
 
 @pytest.mark.timeout(180)

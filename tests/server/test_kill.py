@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from tests.support.bodies import SMALL_CHUNK, cut, payload
 from tests.support.client import NativeClient
+from tests.support.proxy import Proxy
 from tests.support.server import Server, is_alive
+from tests.support.threads import Running
 from tests.support.waiting import wait_until
 from uploads.core.plan import MIB
 
@@ -35,6 +38,42 @@ def test_p3_nothing_acknowledged_is_lost(running: Server, client: NativeClient) 
     resumed = client.begin(data)
     assert (resumed["status"], resumed["missing"]) == ("resumed", [2, 4, 5, 7])
     client.send_missing(data, resumed)
+    wait_until(lambda: state(client, session["id"]) == "completed", "completion")
+    assert client.content(session["id"]).content == data
+
+
+def told_offset(client: NativeClient, upload_id: str) -> int:
+    return int(client.request("HEAD", f"/upload/{upload_id}").headers["Upload-Offset"])
+
+
+def put_stream(client: NativeClient, upload_id: str, data: bytes, offset: int) -> int:
+    headers = {"Upload-Offset": str(offset)}
+    answer = client.request("PUT", f"/upload/{upload_id}", data=data[offset:], headers=headers)
+    return answer.status_code
+
+
+def test_p3_a_stream_that_is_killed_within_a_chunk_keeps_every_byte_it_was_told_of(
+    running: Server, client: NativeClient, token: str
+) -> None:
+    data, bytes_per_second = payload(12 * MIB, seed=10), MIB
+    session = client.begin(data, chunk_size=8 * MIB)
+    with Proxy(running.port) as proxy:
+        proxy.throttle(bytes_per_second)
+        through = NativeClient(proxy.url, token)
+        stream = Running(lambda: put_stream(through, session["id"], data, 0))
+        told = wait_until(lambda: told_offset(client, session["id"]), "the first bytes to be kept")
+        wait_until(
+            lambda: proxy.bytes_upstream > told + bytes_per_second, "bytes that are not kept yet"
+        )
+        told = told_offset(client, session["id"])
+        running.kill9()
+        with pytest.raises(requests.ConnectionError):
+            stream.result()
+        through.close()
+    running.start()
+    kept = told_offset(client, session["id"])
+    assert told <= kept < 8 * MIB
+    assert put_stream(client, session["id"], data, kept) == 200
     wait_until(lambda: state(client, session["id"]) == "completed", "completion")
     assert client.content(session["id"]).content == data
 
