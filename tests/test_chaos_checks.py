@@ -182,11 +182,18 @@ def test_p4_a_damaged_chunk_sets_the_offset_back_to_it_and_no_further(ledger: Le
     assert kinds(ledger) == ["P3 acknowledged chunk lost"]
 
 
+def test_a_chunk_that_was_in_before_is_no_news_of_the_session(ledger: Ledger) -> None:
+    ledger.cleanup_began(5, 26).ended = 26
+    ledger.acknowledged("s", 3, 25, 26, duplicate=True)
+    ledger.told_gone("s", 30)
+    assert not ledger.failures
+
+
 def test_an_offset_that_has_grown_is_news_of_the_session(ledger: Ledger) -> None:
     ledger.opened("t", "another file", PLAN, 10)
     for moment, offset in ((20, 100), (21, 200)):
         ledger.told_offset("t", offset, asked=moment, now=moment)
-    ledger.cleanup_began(5, 24).ended = 24.9
+    ledger.cleanup_began(5, 23).ended = 23.9
     ledger.told_gone("t", 30)
     assert kinds(ledger) == ["live session gone"]
 

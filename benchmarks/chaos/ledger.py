@@ -12,6 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from uploads.core.plan import ChunkPlan
 
+#: Seconds from the stamp of a row until others see it: its commit may wait for the disk.
+_COMMIT_TAKES = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -102,11 +105,17 @@ class Ledger:
             account.may_be_flipped = flippable
             account.news = max(account.news, asked)
 
-    def acknowledged(self, session_id: str, index: int, asked: float, now: float) -> bool:
-        """The chunk sent at `asked` was answered with 200; whether it is new to the ledger."""
+    def acknowledged(
+        self, session_id: str, index: int, asked: float, now: float, *, duplicate: bool = False
+    ) -> bool:
+        """The chunk sent at `asked` was answered with 200; whether it is new to the ledger.
+
+        One that was in already, by a stream that lives on after its client, is no news of it.
+        """
         with self._lock:
             account = self._accounts[session_id]
-            account.news = max(account.news, asked)
+            if not duplicate:
+                account.news = max(account.news, asked)
             new = index not in account.acknowledged
             account.acknowledged[index] = now
             return new
@@ -151,7 +160,7 @@ class Ledger:
         last = account.offsets[-1] if account.offsets else None
         if last and told.offset > last.offset:
             # It was less when that was asked: whatever came since is news.
-            account.news = max(account.news, last.asked)
+            account.news = max(account.news, last.asked - _COMMIT_TAKES)
         if not last or told.offset > last.offset:
             account.offsets.append(told)
 

@@ -102,7 +102,10 @@ class Troublemaker:
     def took(self, answer: Answer, session_id: str, index: int, chunk: bytes) -> bool:
         """Whether the server has taken a chunk that was sent as it should be."""
         if answer.status == 200:
-            if self._ledger.acknowledged(session_id, index, answer.asked, time.time()):
+            was_in = answer.body["duplicate"]
+            if self._ledger.acknowledged(
+                session_id, index, answer.asked, time.time(), duplicate=was_in
+            ):
                 self._ledger.count("bytes acknowledged", len(chunk))
             return True
         if not (answer.is_transient or answer.code in ENDED):
