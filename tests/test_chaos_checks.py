@@ -141,7 +141,7 @@ def test_p3_whole_chunks_below_an_offset_are_acknowledged(ledger: Ledger) -> Non
 
 
 def test_p4_a_damaged_tail_excuses_one_loss_of_that_tail(ledger: Ledger) -> None:
-    ledger.tail_flipped("s", 1)
+    ledger.tail_flipped("s", 1, 20)
     ledger.told_offset("s", KIB + 100, asked=31, now=32)
     ledger.told_offset("s", KIB, asked=33, now=34)
     assert not ledger.failures
@@ -152,7 +152,7 @@ def test_p4_a_damaged_tail_excuses_one_loss_of_that_tail(ledger: Ledger) -> None
 
 
 def test_a_damaged_tail_excuses_no_loss_of_a_chunk_nor_of_another_tail(ledger: Ledger) -> None:
-    ledger.tail_flipped("s", 1)
+    ledger.tail_flipped("s", 1, 20)
     ledger.told_offset("s", 2 * KIB + 100, asked=21, now=22)
     ledger.told_offset("s", 2 * KIB, asked=23, now=24)
     assert kinds(ledger) == ["P3 offset went back"]
@@ -164,7 +164,7 @@ def test_the_whole_of_the_last_chunk_may_be_a_tail(ledger: Ledger) -> None:
     ledger.opened("t", "another file", ChunkPlan(KIB + 10, KIB), 10)
     ledger.told_offset("t", KIB + 10, asked=11, now=12)
     ledger.told_missing("t", [1], asked=13)
-    ledger.tail_flipped("t", 1)
+    ledger.tail_flipped("t", 1, 13)
     ledger.told_offset("t", KIB, asked=14, now=15)
     assert not ledger.failures
 

@@ -98,7 +98,7 @@ def _flip_tail(ledger: Ledger, staging: Path, tail: _Tail, rng: Random) -> bool:
             if size < tail.length:
                 ledger.fail("P3 tail shorter than it was told", f"{size} bytes of {tail}")
                 return False
-            ledger.tail_flipped(tail.session_id, tail.index)
+            ledger.tail_flipped(tail.session_id, tail.index, time.time())
             _flip(fd, rng.randrange(tail.length))
             return True
         finally:

@@ -6,7 +6,7 @@ are seconds of one clock, given by who calls.
 """
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +14,10 @@ from uploads.core.plan import ChunkPlan
 
 #: Seconds from the stamp of a row until others see it: its commit may wait for the disk.
 _COMMIT_TAKES = 1.0
+
+
+#: Lines of an account's history that are kept.
+_HISTORY = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,17 @@ class Account:
     tails_flipped: Counter[int] = field(default_factory=Counter)
     #: When the last request was sent that the server counts as news of the session.
     news: float = 0.0
+    #: What was heard and done last, for who has to understand a failure.
+    history: deque[str] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     #: When its client cancelled or deleted it.
     ended: float | None = None
     may_be_flipped: bool = False
+
+    def note(self, asked: float, now: float, what: str) -> None:
+        self.history.append(f"{what} ({asked:.3f} to {now:.3f})")
+
+    def told(self) -> str:
+        return f"last: {', '.join(self.history)}"
 
 
 @dataclass(slots=True)
@@ -116,6 +128,7 @@ class Ledger:
             account = self._accounts[session_id]
             if not duplicate:
                 account.news = max(account.news, asked)
+            account.note(asked, now, f"chunk {index} acknowledged")
             new = index not in account.acknowledged
             account.acknowledged[index] = now
             return new
@@ -123,7 +136,9 @@ class Ledger:
     def flipped(self, session_id: str, index: int, now: float) -> None:
         """A byte of this chunk is about to be flipped in staging, or was right now."""
         with self._lock:
-            self._accounts[session_id].flipped[index] = now
+            account = self._accounts[session_id]
+            account.note(now, now, f"byte flipped in chunk {index}")
+            account.flipped[index] = now
 
     def told_missing(self, session_id: str, missing: Collection[int], asked: float) -> None:
         """An answer to a request sent at `asked` says that these chunks are missing.
@@ -143,6 +158,7 @@ class Ledger:
         """
         with self._lock:
             account = self._accounts[session_id]
+            account.note(asked, now, f"offset {offset}")
             before = [told.offset for told in account.offsets if told.heard < asked]
             if before and offset < before[-1]:
                 self._went_back(account, before[-1], offset, asked)
@@ -177,7 +193,7 @@ class Ledger:
             self.fail(
                 "P3 offset went back",
                 f"{before} bytes of {account.label} ({account.session_id}) were in, now it is "
-                f"{offset}, though nothing damaged them",
+                f"{offset}, though nothing damaged them; {account.told()}",
             )
         _set_back(account, account.plan.offset(index), asked)
 
@@ -189,16 +205,18 @@ class Ledger:
             self.fail(
                 "P3 acknowledged chunk lost",
                 f"chunk {index} of {account.label} ({account.session_id}) was acknowledged and is "
-                "missing, though nothing damaged it",
+                f"missing, though nothing damaged it; {account.told()}",
             )
             return
         account.explained[index] = asked
         self.count("chunks repaired")
 
-    def tail_flipped(self, session_id: str, index: int) -> None:
+    def tail_flipped(self, session_id: str, index: int, now: float) -> None:
         """A byte of what is in of this chunk, which is not whole, is about to be flipped."""
         with self._lock:
-            self._accounts[session_id].tails_flipped[index] += 1
+            account = self._accounts[session_id]
+            account.note(now, now, f"byte flipped in the tail, of chunk {index}")
+            account.tails_flipped[index] += 1
 
     def was_damaged(self, session_id: str) -> bool:
         """Whether anything that was received of it was ever flipped."""
@@ -233,7 +251,7 @@ class Ledger:
                 self.fail(
                     "live session gone",
                     f"{account.label} ({session_id}) is gone {now - account.news:.1f} s after its "
-                    f"last news, and no cleanup was to take it: {how}",
+                    f"last news, and no cleanup was to take it: {how}; {account.told()}",
                 )
             if account.ended is None:
                 self.count("sessions expired")

@@ -109,7 +109,8 @@ class Sender:
         if "status" in session:
             # Answered to an offer; a mere look is no news of the session.
             self._opened(session, answer.asked)
-        self._ledger.told_missing(session["id"], self._missing(session), answer.asked)
+        # Without a size nobody says what is missing: the offset tells.
+        self._ledger.told_missing(session["id"], session["missing"] or [], answer.asked)
         self._told_offset(answer)
         return session
 

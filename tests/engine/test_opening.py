@@ -36,6 +36,7 @@ from uploads.errors import (
     TooLarge,
     WrongState,
 )
+from uploads.failpoints import Failpoint, set_hook
 from uploads.models import FileSession, SessionStatus
 from uploads.signals import upload_completed
 from uploads.storage import get_store
@@ -404,3 +405,21 @@ def test_p3_no_handshake_makes_a_disk_that_is_not_mounted_look_empty(
     away.rename(upload_root)
     assert fresh(session).bitmap.missing() == [1, 2, 3]
     assert content_of(send_all(session, DATA)) == DATA
+
+
+def test_a_handshake_that_waited_for_the_database_makes_no_session_older(alice: User) -> None:
+    session = begin(alice, DATA)
+
+    def wait(point: Failpoint) -> None:
+        """Another request says that the session lives, after this one has looked at the clock."""
+        if point == Failpoint.SESSION_TOUCH:
+            FileSession.objects.update(updated_at=later, expires_at=later + timedelta(days=2))
+
+    later = timezone.now() + timedelta(seconds=5)
+    before = set_hook(wait)
+    try:
+        handshake(alice, DATA)
+    finally:
+        set_hook(before)
+    current = fresh(session)
+    assert (current.updated_at, current.expires_at) == (later, later + timedelta(days=2))

@@ -6,6 +6,7 @@ only ever replaces a shorter one. So the offset is exact and does not go back, a
 once each finds what the other has committed and can touch none of it.
 """
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,8 @@ from .reading import pieces_of
 from .receiving import IncomingChunk, incoming_chunk, missing_staging
 from .tails import remove_tail_in_passing
 from .transitions import refusal
+
+logger = logging.getLogger("uploads.engine")
 
 #: A stream that is killed with its server loses at most what came within so many seconds.
 FLUSH_SECONDS = 2.0
@@ -190,6 +193,12 @@ class _TailKeeper:
         session = self._session
         reach(Failpoint.TAIL_DROP)
         if drop_tail(session):
+            logger.warning(
+                "Session %s: the disk has lost %d bytes of chunk %d, which are missing again",
+                session.pk,
+                session.tail_length,
+                self._index,
+            )
             remove_tail_in_passing(session, session.tail_name)
         current = reread(session)
         if current.status != SessionStatus.ACTIVE:

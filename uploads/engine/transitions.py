@@ -6,11 +6,13 @@ several racing callers, who learns of it by the row count.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import DateTimeField, F, Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from uploads import conf
@@ -139,9 +141,15 @@ def touch(session: FileSession) -> bool:
     reach(Failpoint.SESSION_TOUCH)
     return bool(
         FileSession.objects.filter(pk=session.pk, status=session.status).update(
-            updated_at=session.updated_at, expires_at=session.expires_at
+            updated_at=_not_before("updated_at", session.updated_at),
+            expires_at=_not_before("expires_at", session.expires_at),
         )
     )
+
+
+def _not_before(column: str, moment: datetime) -> Greatest:
+    """Who has waited long for the database takes nothing back of what was later than `moment`."""
+    return Greatest(F(column), Value(moment, DateTimeField()))
 
 
 def take_up(session: FileSession) -> None:
