@@ -189,6 +189,17 @@ def test_a_chunk_that_was_in_before_is_no_news_of_the_session(ledger: Ledger) ->
     assert not ledger.failures
 
 
+def test_p4_of_two_streams_one_may_find_a_tail_damaged_that_the_other_has_read_before(
+    ledger: Ledger,
+) -> None:
+    ledger.told_offset("s", KIB + 100, asked=31, now=32)
+    ledger.tail_flipped("s", 1, 33.5)
+    ledger.told_offset("s", 5 * KIB, asked=33, now=36)
+    ledger.told_offset("s", KIB, asked=34, now=37)
+    assert not ledger.failures
+    assert ledger.counts["tails asked for again"] == 1
+
+
 def test_an_offset_that_has_grown_is_news_of_the_session(ledger: Ledger) -> None:
     ledger.opened("t", "another file", PLAN, 10)
     for moment, offset in ((20, 100), (21, 200)):

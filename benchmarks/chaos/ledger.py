@@ -55,7 +55,7 @@ class Account:
     explained: dict[int, float] = field(default_factory=dict)
     #: What was told of the offset, never lower than before.
     offsets: list[Told] = field(default_factory=list)
-    #: When the last look was sent that found less than was told before, for a reason.
+    #: When it was heard last that less is in than was told before.
     set_back: float = 0.0
     #: How often a byte of what is in of a chunk, before it is whole, was flipped.
     tails_flipped: Counter[int] = field(default_factory=Counter)
@@ -161,8 +161,8 @@ class Ledger:
             account.note(asked, now, f"offset {offset}")
             before = [told.offset for told in account.offsets if told.heard < asked]
             if before and offset < before[-1]:
-                self._went_back(account, before[-1], offset, asked)
-            # Older than the last loss: then it is no word of what is in now.
+                self._went_back(account, before[-1], Told(offset, asked, now))
+            # Asked before the last loss was heard of: then it may be older than that.
             if asked > account.set_back:
                 self._take_down(account, Told(offset, asked, now))
 
@@ -180,10 +180,10 @@ class Ledger:
         if not last or told.offset > last.offset:
             account.offsets.append(told)
 
-    def _went_back(self, account: Account, before: int, offset: int, asked: float) -> None:
-        index = offset // account.plan.chunk_size
-        if index in account.acknowledged:
-            self._lost(account, index, asked)
+    def _went_back(self, account: Account, before: int, told: Told) -> None:
+        index = told.offset // account.plan.chunk_size
+        if account.acknowledged.get(index, told.asked) < told.asked:
+            self._lost(account, index, told.asked)
             return
         # Not in as a chunk: its tail is what was lost.
         if index == (before - 1) // account.plan.chunk_size and account.tails_flipped[index]:
@@ -193,9 +193,9 @@ class Ledger:
             self.fail(
                 "P3 offset went back",
                 f"{before} bytes of {account.label} ({account.session_id}) were in, now it is "
-                f"{offset}, though nothing damaged them; {account.told()}",
+                f"{told.offset}, though nothing damaged them; {account.told()}",
             )
-        _set_back(account, account.plan.offset(index), asked)
+        _set_back(account, account.plan.offset(index), told.heard)
 
     def _lost(self, account: Account, index: int, asked: float) -> None:
         account.acknowledged.pop(index, None)
@@ -293,8 +293,8 @@ class Ledger:
             self._accounts[session_id].may_be_flipped = False
 
 
-def _set_back(account: Account, offset: int, asked: float) -> None:
-    """An answer to a request sent at `asked` has told of a loss from `offset` on."""
+def _set_back(account: Account, offset: int, moment: float) -> None:
+    """At `moment`, or before, there was a loss from `offset` on."""
     lower = [replace(told, offset=offset) for told in account.offsets if told.offset > offset]
     account.offsets = [told for told in account.offsets if told.offset <= offset] + lower[:1]
-    account.set_back = max(account.set_back, asked)
+    account.set_back = max(account.set_back, moment)
