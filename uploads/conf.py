@@ -52,6 +52,12 @@ class Config:
     #: What a power cut may cost: "file" syncs data when a file completes, "chunk" syncs each chunk
     #: before it is acknowledged.
     durability: str = "file"
+    #: Dotted paths of callables that look at a whole file before it counts as complete: each is
+    #: given a Django `File` (`uploads.forms.UploadedContent`) and refuses by a ValidationError.
+    validators: tuple[str, ...] = ()
+    #: A form's page that is older than this many hours begins no upload any more. What it has begun
+    #: goes on.
+    ticket_hours: int = 24
 
     @property
     def session_lifetime(self) -> timedelta:
@@ -72,9 +78,17 @@ def parse(given: Mapping[str, Any]) -> Config:
         raise ImproperlyConfigured('UPLOADS["ROOT"] must be a path')
     values = {known[key]: value for key, value in given.items()}
     values["root"] = Path(values["root"])
+    if "validators" in values:
+        values["validators"] = _paths(values["validators"])
     config = Config(**values)
     _check(config)
     return config
+
+
+def _paths(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list | tuple) and all(isinstance(path, str) for path in value):
+        return tuple(value)
+    raise ImproperlyConfigured('UPLOADS["VALIDATORS"] must be a list of dotted paths')
 
 
 def _check(config: Config) -> None:

@@ -37,6 +37,16 @@ class InvalidFilename(InvalidRequest):
     title = "The file name cannot be used"
 
 
+class TicketInvalid(InvalidRequest):
+    code = "ticket_invalid"
+    title = "The form's ticket is not valid"
+
+
+class TicketExpired(InvalidRequest):
+    code = "ticket_expired"
+    title = "The form's ticket is too old"
+
+
 class LengthMismatch(InvalidRequest):
     code = "length_mismatch"
     title = "The body has the wrong length"
@@ -55,6 +65,18 @@ class LengthRequired(UploadError):
 class UnsupportedMedia(UploadError):
     code = "unsupported_media_type"
     title = "The body's media type is not understood here"
+
+
+class FileTypeNotAllowed(UnsupportedMedia):
+    code = "type_not_allowed"
+    title = "Files of this kind are not taken here"
+
+
+class ContentRefused(UnsupportedMedia):
+    """A validator of the project has looked at the whole file and does not take it."""
+
+    code = "content_refused"
+    title = "The content of this file is not taken here"
 
 
 class MethodNotAllowed(UploadError):

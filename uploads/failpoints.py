@@ -56,10 +56,13 @@ class Failpoint(StrEnum):
     CONTENT_RENAME = "content.rename"
     FINISH_COMPLETE = "finish.complete"
     FINISH_SIGNAL = "finish.signal"
+    FAILURE_SIGNAL = "failure.signal"
+    CLAIM_SIGNAL = "claim.signal"
     # Things go.
     STAGING_REMOVE_FILE = "staging.remove_file"
     STAGING_REMOVE_FOLDER = "staging.remove_folder"
     SESSION_TRASH = "session.trash"
+    SESSION_CLAIM = "session.claim"
     SESSION_DELETE = "session.delete"
     SESSION_EXPIRE = "session.expire"
     SESSION_PURGE = "session.purge"

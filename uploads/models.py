@@ -23,6 +23,9 @@ from uploads.core.filenames import (
 from uploads.core.kinds import kind_of
 from uploads.core.plan import MAX_CHUNKS, ChunkPlan
 
+#: Characters of `FileSession.scope`.
+MAX_SCOPE_LENGTH = 255
+
 
 class SessionStatus(models.TextChoices):
     ACTIVE = "active"
@@ -93,7 +96,16 @@ class FileSessionQuerySet(models.QuerySet["FileSession"]):
 
     def trash_of(self, user: object) -> Self:
         """What the user has deleted and may still restore."""
-        return self.filter(owner=user, trashed_at__isnull=False)
+        return self.filter(owner=user, trashed_at__isnull=False, claimed_at=None)
+
+    def claimable(self) -> Self:
+        """Complete, and not taken by a form yet."""
+        return self.filter(
+            status=SessionStatus.COMPLETED,
+            trashed_at=None,
+            # Not joined: an UPDATE of these looks at the row itself once more when it has waited.
+            stored_file__in=StoredFile.objects.filter(state=StoredFile.State.LIVE),
+        )
 
     def open(self) -> Self:
         return self.filter(status__in=OPEN_STATUSES)
@@ -143,6 +155,8 @@ class FileSession(models.Model):
     #: The client's own key, to find the session before the hash is known; or empty.
     resume_key = models.CharField(max_length=255, blank=True, default="")
     mime_type = models.CharField(max_length=255, blank=True, default="")
+    #: What it was made for: a form, its field and object (`uploads.engine.admitting`); or empty.
+    scope = models.CharField(max_length=MAX_SCOPE_LENGTH, blank=True, default="", editable=False)
     status = models.CharField(
         max_length=10, choices=SessionStatus, default=SessionStatus.ACTIVE, editable=False
     )
@@ -167,19 +181,21 @@ class FileSession(models.Model):
     expires_at = models.DateTimeField(editable=False)
     #: When its owner deleted it. For a moment it may be restored; then it goes for good.
     trashed_at = models.DateTimeField(null=True, editable=False)
+    #: When a form took it, which is once and for good: it is in the trash then, and stays there.
+    claimed_at = models.DateTimeField(null=True, editable=False)
 
     objects = FileSessionQuerySet.as_manager()
 
     class Meta:
         constraints = [
-            # One open session for each content, and for each client's own key.
+            # One open session for each content, and for each client's own key, in each scope.
             models.UniqueConstraint(
-                fields=["owner", "size", "sha256"],
+                fields=["owner", "scope", "size", "sha256"],
                 condition=Q(status__in=["active", "assembling"]) & ~Q(sha256=""),
                 name="uploads_one_open_by_hash",
             ),
             models.UniqueConstraint(
-                fields=["owner", "size", "resume_key"],
+                fields=["owner", "scope", "size", "resume_key"],
                 condition=Q(status__in=["active", "assembling"]) & ~Q(resume_key=""),
                 name="uploads_one_open_by_key",
             ),
@@ -199,6 +215,10 @@ class FileSession(models.Model):
             models.CheckConstraint(
                 condition=Q(trashed_at__isnull=True) | Q(status="completed"),
                 name="uploads_trashed_was_completed",
+            ),
+            models.CheckConstraint(
+                condition=Q(claimed_at__isnull=True) | Q(trashed_at__isnull=False),
+                name="uploads_claimed_is_gone",
             ),
         ]
         indexes = [

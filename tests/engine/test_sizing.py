@@ -1,6 +1,7 @@
 """Uploads that begin without a size: what came is never cut short, and never made up."""
 
 import io
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -32,7 +33,7 @@ DATA = payload(350)
 CHUNKS = cut(DATA, TINY_CHUNK)
 
 
-def unsized(owner: User, **given: str) -> FileSession:
+def unsized(owner: User, **given: Any) -> FileSession:
     return open_session(owner, Offer("file.bin", None, chunk_size=TINY_CHUNK, **given))[1]
 
 

@@ -167,7 +167,7 @@ def test_a_form_finishes_an_interrupted_upload_of_the_same_content(
 ) -> None:
     begun = begin()
     assert put(begun, 1, CHUNKS[1]).status_code == 200
-    with mock.patch("uploads.protocols.form.receive_chunk", wraps=receive_chunk) as received:
+    with mock.patch("uploads.engine.sending.receive_chunk", wraps=receive_chunk) as received:
         send({"file": file()})
     assert [call.args[1] for call in received.call_args_list] == [0, 2]
     session = FileSession.objects.get(pk=begun["id"])

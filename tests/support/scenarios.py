@@ -8,18 +8,23 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 from unittest import mock
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.test import override_settings
 from django.utils import timezone
 
 from uploads import conf
 from uploads.core.digests import fingerprint
 from uploads.engine import appending, buffers, finishing, leftovers, renaming, trash
+from uploads.engine.admitting import Admission
 from uploads.engine.appending import append
 from uploads.engine.buffers import BufferPool
+from uploads.engine.claiming import claim
 from uploads.engine.completing import complete
 from uploads.engine.opening import Offer, open_session
 from uploads.engine.rechecking import drop_damaged
@@ -73,7 +78,7 @@ class World:
         """Alice's only session, as it is now."""
         return FileSession.objects.get(owner=self.alice)
 
-    def begin(self, **given: str) -> None:
+    def begin(self, **given: Any) -> None:
         begin(self.alice, DATA, **given)
 
     def send(self, *indices: int) -> None:
@@ -263,6 +268,18 @@ def _long_trashed(world: World) -> None:
     FileSession.objects.update(trashed_at=timezone.now() - trash.UNDO)
 
 
+def _claim(world: World) -> None:
+    with transaction.atomic():
+        claim([world.session])
+
+
+def _long_unclaimed(world: World) -> None:
+    world.begin(admission=Admission("a form"))
+    world.send(0, 1, 2, 3)
+    run_tasks()
+    age(world.session, hours=49)
+
+
 def _miscounted(world: World) -> None:
     _completed(world)
     Usage.objects.update(stored_files=7)
@@ -355,6 +372,15 @@ def _always_beating(stack: ExitStack) -> None:
 
 def _each_chunk_synced(stack: ExitStack) -> None:
     config = {"ROOT": conf.current().root, "DURABILITY": "chunk"}
+    stack.enter_context(override_settings(UPLOADS=config))
+
+
+def refuse(_: object) -> None:
+    raise ValidationError("not this one")
+
+
+def _validating(stack: ExitStack) -> None:
+    config = {"ROOT": conf.current().root, "VALIDATORS": [f"{__name__}.refuse"]}
     stack.enter_context(override_settings(UPLOADS=config))
 
 
@@ -646,7 +672,14 @@ SCENARIOS: dict[str, Scenario] = {
     "find the wrong hash": Scenario(
         _wrong_hash,
         _finish,
-        [P.FINISH_ENQUEUE, P.SESSION_MOVE, *_UNSTAGE],
+        [P.FINISH_ENQUEUE, P.SESSION_MOVE, *_UNSTAGE, P.FAILURE_SIGNAL],
+    ),
+    "find content that a validator refuses": Scenario(
+        _ready,
+        _finish,
+        [P.FINISH_ENQUEUE, P.SESSION_MOVE, *_UNSTAGE, P.FAILURE_SIGNAL],
+        surroundings=_validating,
+        removing=True,
     ),
     "cancel": Scenario(
         _begun_with(0),
@@ -686,6 +719,18 @@ SCENARIOS: dict[str, Scenario] = {
         _trashed,
         lambda w: trash.restore(w.alice, [w.session.pk]),
         [P.SESSION_RESTORE],
+    ),
+    "claim": Scenario(
+        _completed,
+        _claim,
+        [P.SESSION_CLAIM, P.CLAIM_SIGNAL, P.SESSION_DELETE, *_REMOVE_CONTENT],
+        removing=True,
+    ),
+    "purge what no form has claimed": Scenario(
+        _long_unclaimed,
+        _sweep,
+        [P.SESSION_DELETE, *_REMOVE_CONTENT],
+        removing=True,
     ),
     "purge the trash": Scenario(
         _long_trashed,

@@ -16,19 +16,21 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from uploads.errors import StorageFull, StorageUnavailable
+from uploads.errors import ContentRefused, StorageFull, StorageUnavailable
 from uploads.failpoints import Failpoint, reach
 from uploads.models import EventKind, FileChunk, FileSession, SessionStatus, StoredFile
-from uploads.signals import upload_completed
 from uploads.storage import StagedFile, StagingMissing, get_store
 
 from . import usage
+from .announcing import announce_completed, announce_failed
 from .bits import write_bitmap
 from .content import remove_content
 from .durability import synced_transaction
 from .events import record_each
 from .reasons import DATA_LOST, OTHER_HASH
 from .transitions import move
+from .uploaded import staged_content
+from .validating import validate
 from .verifying import Pass
 
 logger = logging.getLogger("uploads.engine")
@@ -60,15 +62,9 @@ def finish(session_id: UUID) -> None:
             continue
         if completed:
             _discard_in_passing(session_id)
-            announce(completed)
+            announce_completed(completed)
             return
     logger.warning("Session %s changed at each of %d looks; left to recovery", session_id, _LOOKS)
-
-
-def announce(completed: FileSession) -> None:
-    """Tell receivers of `upload_completed`, once it is committed; none of them can undo it."""
-    reach(Failpoint.FINISH_SIGNAL)
-    upload_completed.send_robust(sender=FileSession, session=completed)
 
 
 def _assembling(session_id: UUID) -> FileSession | None:
@@ -92,6 +88,9 @@ def _finish_locked(found: FileSession) -> FileSession | None:
         else:
             sha256 = _verify(session, data)
         if sha256 is None or not _agrees(session, sha256):
+            return None
+        # Once renamed, it has been looked at.
+        if not renamed and not _is_taken(session, sha256, data):
             return None
         return _complete(session, sha256) or _adopt(session, sha256, data)
 
@@ -137,6 +136,16 @@ def _agrees(session: FileSession, computed: str) -> bool:
         return True
     _fail(session, OTHER_HASH, f"SHA-256 {computed} ≠ {session.sha256}")
     return False
+
+
+def _is_taken(session: FileSession, sha256: str, data: StagedFile) -> bool:
+    """Whether the project's validators take the content; else the session fails."""
+    try:
+        validate(lambda: staged_content(session, sha256, data))
+    except ContentRefused as refusal:
+        _fail(session, refusal.detail)
+        return False
+    return True
 
 
 def _heartbeat(session: FileSession) -> Callable[[], None]:
@@ -196,6 +205,8 @@ def _fail(session: FileSession, error: str, detail: str = "") -> None:
         get_store().discard(session.pk)
         if session.stored_file:
             remove_content(session.stored_file)
+        session.status, session.error = SessionStatus.FAILED, error
+        announce_failed(session, error)
 
 
 def _adopt(session: FileSession, sha256: str, data: StagedFile) -> FileSession | None:

@@ -17,6 +17,7 @@ from uploads.errors import (
     DigestMismatch,
     StorageFull,
     StorageUnavailable,
+    TicketExpired,
     TooLarge,
     Unavailable,
 )
@@ -25,14 +26,18 @@ from uploads.models import EventKind, FileSession, SessionStatus, StoredFile
 
 from . import usage
 from .access import reread
+from .admitting import ANYTHING, Admission, check_admission
+from .announcing import announce_completed
 from .background import enqueue_finish
 from .durability import acknowledging_transaction, each_chunk_is_synced, synced_transaction
 from .events import record
-from .finishing import announce, finish
+from .finishing import finish
 from .receiving import assemble_if_whole
 from .recovery import recover_if_stuck
 from .room import check_room, prepared_store
 from .transitions import declare, expire_if_due, take_up
+from .uploaded import stored_content
+from .validating import validate
 
 _EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 #: Each round another request has opened, ended or renamed what we looked for; two is rare.
@@ -63,16 +68,29 @@ class Offer:
     chunk_size: int | None = None
     #: Where the file came from: relative, without a slash at either end, or empty.
     folder: str = ""
+    admission: Admission = ANYTHING
 
-    def is_called(self, session: FileSession) -> bool:
-        return (self.filename, self.folder) == (session.filename, session.folder)
+    @property
+    def scope(self) -> str:
+        return self.admission.scope
+
+    def is_met_by(self, session: FileSession) -> bool:
+        """Whether a session of this content is made for the same, and called as the offer is."""
+        return (self.scope, self.filename, self.folder) == (
+            session.scope,
+            session.filename,
+            session.folder,
+        )
 
 
 def open_session(owner: AbstractBaseUser, offer: Offer) -> tuple[Outcome, FileSession]:
-    """The owner's session for this file: what is complete, what is open, or a new one.
+    """The owner's session for this file and scope: complete, open, or a new one.
 
-    Raises TooLarge, StorageFull, or DigestMismatch for an empty file with another hash.
+    Raises TooLarge, FileTypeNotAllowed, TicketExpired, StorageFull, ContentRefused where content
+    that is here already is not taken under this name, or DigestMismatch for an empty file with
+    another hash.
     """
+    check_admission(offer.admission, offer.filename, offer.size, offer.mime_type)
     if offer.size is not None:
         check_size(offer.size, offer.sha256)
     for _ in range(_ROUNDS):
@@ -103,8 +121,8 @@ def check_size(size: int, sha256: str) -> None:
 def _found(owner: AbstractBaseUser, offer: Offer) -> tuple[Outcome, FileSession] | None:
     complete = _complete_by_hash(owner, offer)
     if complete:
-        same = offer.is_called(complete)
-        return Outcome.FILE_EXISTS, complete if same else _copied(owner, offer)
+        same = offer.is_met_by(complete)
+        return Outcome.FILE_EXISTS, complete if same else _copied(owner, offer, complete)
     session = _open_by_hash(owner, offer) or _open_by_key(owner, offer)
     if session is None:
         return None
@@ -116,12 +134,13 @@ def _found(owner: AbstractBaseUser, offer: Offer) -> tuple[Outcome, FileSession]
 def _complete_by_hash(owner: AbstractBaseUser, offer: Offer) -> FileSession | None:
     """Speaks only of the asker's own files: others' are never found (P9).
 
-    One that is called as the offer is, if there is one; else another of the same content.
+    One that meets the offer, if there is one; else another of the same content.
     """
     if not offer.sha256:
         return None
-    called_so = Case(
-        When(filename=offer.filename, folder=offer.folder, then=Value(0)), default=Value(1)
+    meets_it = Case(
+        When(scope=offer.scope, filename=offer.filename, folder=offer.folder, then=Value(0)),
+        default=Value(1),
     )
     return (
         FileSession.objects.owned_by(owner)
@@ -131,7 +150,7 @@ def _complete_by_hash(owner: AbstractBaseUser, offer: Offer) -> FileSession | No
             size=offer.size,
             stored_file__state=StoredFile.State.LIVE,
         )
-        .order_by(called_so, "-created_at")
+        .order_by(meets_it, "-created_at")
         .first()
     )
 
@@ -145,14 +164,14 @@ def _still_open(session: FileSession | None) -> FileSession | None:
 def _open_by_hash(owner: AbstractBaseUser, offer: Offer) -> FileSession | None:
     if not offer.sha256:
         return None
-    sessions = FileSession.objects.owned_by(owner).open()
+    sessions = FileSession.objects.owned_by(owner).open().filter(scope=offer.scope)
     return _still_open(sessions.filter(size=offer.size, sha256=offer.sha256).first())
 
 
 def _open_by_key(owner: AbstractBaseUser, offer: Offer) -> FileSession | None:
     if not offer.resume_key:
         return None
-    sessions = FileSession.objects.owned_by(owner).open()
+    sessions = FileSession.objects.owned_by(owner).open().filter(scope=offer.scope)
     session = _still_open(sessions.filter(size=offer.size, resume_key=offer.resume_key).first())
     if session is None or not offer.sha256 or session.sha256 == offer.sha256:
         return session
@@ -173,8 +192,9 @@ def _declared(session: FileSession, sha256: str) -> FileSession:
     return declared
 
 
-def _copied(owner: AbstractBaseUser, offer: Offer) -> FileSession:
-    """A session of its own for content that the owner has under another name: nothing is sent.
+def _copied(owner: AbstractBaseUser, offer: Offer, known: FileSession) -> FileSession:
+    """A session of its own for content that the owner has under another name, or for another
+    form: nothing is sent.
 
     So a folder keeps all its paths, even where two of its files are equal.
     """
@@ -182,6 +202,8 @@ def _copied(owner: AbstractBaseUser, offer: Offer) -> FileSession:
     session.received_count = session.plan.total
     session.received = Bitmap.full(session.plan.total).to_bytes()
     session.status = SessionStatus.COMPLETED
+    # Under its new name, or in its new scope, they may not take what they took before.
+    validate(lambda: stored_content(session, known.stored_file))
     reach(Failpoint.SESSION_COPY)
     with synced_transaction():
         # Under its lock, so that it is not deleted now: as a verifier takes known content.
@@ -191,13 +213,13 @@ def _copied(owner: AbstractBaseUser, offer: Offer) -> FileSession:
             .first()
         )
         current = _complete_by_hash(owner, offer)
-        if session.stored_file is None or current is None or offer.is_called(current):
+        if session.stored_file is None or current is None or offer.is_met_by(current):
             raise _LookAgainError
         session.save(force_insert=True)
         record(session.pk, EventKind.OPENED)
         record(session.pk, EventKind.COMPLETED)
         usage.add(session.owner_id, 1, session.plan.size)
-    announce(session)
+    announce_completed(session)
     return session
 
 
@@ -233,6 +255,12 @@ def _look_again_if_complete(owner: AbstractBaseUser, offer: Offer) -> None:
 
 
 def _new_session(owner: AbstractBaseUser, offer: Offer) -> FileSession:
+    """Unsaved. Raises TicketExpired where none may be begun."""
+    if not offer.admission.may_open:
+        raise TicketExpired(
+            "This page is too old to begin an upload. Nothing is lost: load it anew, and choose "
+            "the file again."
+        )
     config = conf.current()
     now = timezone.now()
     session = FileSession(
@@ -243,6 +271,7 @@ def _new_session(owner: AbstractBaseUser, offer: Offer) -> FileSession:
         sha256=offer.sha256,
         resume_key=offer.resume_key,
         mime_type=offer.mime_type,
+        scope=offer.scope,
         # A file of 0 bytes has no last chunk to wait for.
         status=SessionStatus.ASSEMBLING if offer.size == 0 else SessionStatus.ACTIVE,
         created_at=now,
@@ -256,7 +285,7 @@ def _new_session(owner: AbstractBaseUser, offer: Offer) -> FileSession:
 def _take_key(owner: AbstractBaseUser, offer: Offer) -> None:
     """From an open session that declares another hash; it stays resumable by that."""
     if offer.resume_key and offer.sha256:
-        holders = FileSession.objects.owned_by(owner).open()
+        holders = FileSession.objects.owned_by(owner).open().filter(scope=offer.scope)
         holders.filter(size=offer.size, resume_key=offer.resume_key).exclude(
             sha256__in=["", offer.sha256]
         ).update(resume_key="")

@@ -26,6 +26,7 @@ from uploads.models import OPEN_STATUSES, FileChunk, FileSession, SessionStatus
 from uploads.storage import StagingMissing, Tail, get_store
 
 from .access import NO_SUCH_UPLOAD, reread
+from .announcing import announce_failed
 from .background import enqueue_finish
 from .bits import write_bitmap
 from .buffers import Body, open_body
@@ -317,7 +318,9 @@ def missing_staging(session: FileSession) -> UploadError:
     current = reread(session)
     if current.status != SessionStatus.ACTIVE:
         return refusal(current)
-    move(session.pk, SessionStatus.ACTIVE, SessionStatus.FAILED, error=DATA_LOST)
+    if move(session.pk, SessionStatus.ACTIVE, SessionStatus.FAILED, error=DATA_LOST):
+        current.status, current.error = SessionStatus.FAILED, DATA_LOST
+        announce_failed(current, DATA_LOST)
     return SessionFailed(f"{DATA_LOST} Begin a new upload by a handshake.")
 
 

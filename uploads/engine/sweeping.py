@@ -39,6 +39,8 @@ def sweep(
 ) -> Sweep:
     """Expire and purge sessions without news for `hours`, and remove what was left behind.
 
+    Complete ones too that were made for a form, if no form has taken them in so many hours.
+
     Completed sessions older than `completed_hours` go too, if it is given, with their content
     unless others refer to it; and those that their owners have trashed. Safe while uploads run, and
     beside another sweep.
@@ -49,6 +51,7 @@ def sweep(
     _purge_ended(result, now - timedelta(hours=hours))
     if completed_hours is not None:
         _purge_completed(result, now - timedelta(hours=completed_hours))
+    _purge_unclaimed(result, now - timedelta(hours=hours))
     _purge_trash(result, now)
     remove_leftovers(result)
     _mend_usage(result)
@@ -114,7 +117,19 @@ def _delete_rows(sessions: list[FileSession]) -> list[FileSession]:
 
 
 def _purge_completed(result: Sweep, before: datetime) -> None:
-    old = FileSession.objects.filter(status=SessionStatus.COMPLETED, updated_at__lt=before)
+    _purge_content(result, _completed_before(before))
+
+
+def _purge_unclaimed(result: Sweep, before: datetime) -> None:
+    """What was made for a form that was never sent: an upload that nobody has continued."""
+    _purge_content(result, _completed_before(before).exclude(scope=""))
+
+
+def _completed_before(moment: datetime) -> QuerySet[FileSession]:
+    return FileSession.objects.filter(status=SessionStatus.COMPLETED, updated_at__lt=moment)
+
+
+def _purge_content(result: Sweep, old: QuerySet[FileSession]) -> None:
     for batch in rows_in_batches(old):
         for session in batch:
             result.purged[session.status] += 1

@@ -15,6 +15,8 @@ _UUID = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-
 #: The largest number a column of ours can hold.
 _MAX_INTEGER = 2**63 - 1
 MAX_TEXT_LENGTH = 255
+#: Of a ticket, whose lists of extensions and types are the project's own.
+MAX_TICKET_LENGTH = 8192
 #: RFC 9110, section 8.3.1, without quoted parameters. No part can match where another does, so
 #: that no input makes the search long.
 _NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
@@ -75,6 +77,10 @@ def resume_key(data: dict[str, Any]) -> str:
     return _optional(data, "resume_key", _printable)
 
 
+def ticket(data: dict[str, Any]) -> str:
+    return _optional(data, "ticket", _printable, most=MAX_TICKET_LENGTH)
+
+
 def mime_type(data: dict[str, Any]) -> str:
     return _optional(data, "mime_type", _media_type)
 
@@ -104,15 +110,19 @@ def _integer(
     return value
 
 
-def _optional(data: dict[str, Any], name: str, check: Callable[[str], str]) -> str:
+def _optional(
+    data: dict[str, Any],
+    name: str,
+    check: Callable[[str], str],
+    *,
+    most: int = MAX_TEXT_LENGTH,
+) -> str:
     """The checked field, or an empty string when it is absent, null or empty."""
     value = data.get(name)
     if value is None or value == "":
         return ""
-    if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH:
-        raise InvalidRequest(
-            f"`{name}` must be a string of at most {MAX_TEXT_LENGTH} characters.", field=name
-        )
+    if not isinstance(value, str) or len(value) > most:
+        raise InvalidRequest(f"`{name}` must be a string of at most {most} characters.", field=name)
     try:
         return check(value)
     except ValueError as reason:

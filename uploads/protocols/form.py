@@ -21,11 +21,9 @@ from django.utils.translation import gettext
 from uploads import conf
 from uploads.core.bodies import READ_SIZE
 from uploads.core.plan import KIB
-from uploads.engine.completing import complete
-from uploads.engine.finishing import finish
-from uploads.engine.opening import Offer, Outcome, open_session
-from uploads.engine.receiving import receive_chunk
+from uploads.engine.opening import Offer, Outcome
 from uploads.engine.room import check_room, prepared_store
+from uploads.engine.sending import Sent, send_whole
 from uploads.errors import (
     InvalidRequest,
     MethodNotAllowed,
@@ -35,7 +33,6 @@ from uploads.errors import (
     UnsupportedMedia,
     UploadError,
 )
-from uploads.models import FileSession
 from uploads.storage import Scratch
 
 from . import fields
@@ -52,11 +49,6 @@ FILE_FIELD = "file"
 TOKEN_FIELD = "csrfmiddlewaretoken"  # noqa: S105 (the field's name)
 #: Room for the boundaries, part headers and other fields of the hundred files that Django takes.
 MAX_OVERHEAD_BYTES = 128 * KIB
-
-#: Of two equal files in one form the second comes round once; a disk that damages what is verified
-#: could bring it round for ever.
-_ROUNDS = 3
-_Kept = tuple[Outcome, FileSession]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +142,12 @@ def _received(request: HttpRequest, scratch: Scratch) -> list[_File]:
     return handler.files
 
 
-def _keep(request: HttpRequest, user: AbstractBaseUser, file: _File, scratch: Scratch) -> _Kept:
+def _keep(request: HttpRequest, user: AbstractBaseUser, file: _File, scratch: Scratch) -> Sent:
     """The file as an upload. Its refusals name it, as there may be others in the form."""
     try:
-        outcome, session = _sent_under_its_name(user, file, scratch)
+        outcome, session = send_whole(
+            user, file.offer, lambda offset: ScratchSource(scratch, file.start + offset)
+        )
     except UploadError as error:
         error.members.setdefault("filename", file.offer.filename)
         raise
@@ -161,32 +155,12 @@ def _keep(request: HttpRequest, user: AbstractBaseUser, file: _File, scratch: Sc
     return outcome, session
 
 
-def _sent_under_its_name(user: AbstractBaseUser, file: _File, scratch: Scratch) -> _Kept:
-    kept = _sent(user, file, scratch)
-    for _ in range(_ROUNDS):
-        if file.offer.is_called(kept[1]):
-            break
-        # Open already under another name, which it keeps. Once it is verified, which is not left
-        # to the background here, this one gets an entry of its own.
-        finish(kept[1].pk)
-        kept = _sent(user, file, scratch)
-    return kept
-
-
-def _sent(user: AbstractBaseUser, file: _File, scratch: Scratch) -> _Kept:
-    outcome, session = open_session(user, file.offer)
-    for index in session.bitmap.missing():
-        source = ScratchSource(scratch, file.start + session.plan.offset(index))
-        session = receive_chunk(session, index, source).session
-    return outcome, complete(session)
-
-
-def _answered(kept: Iterable[_Kept]) -> HttpResponse:
+def _answered(kept: Iterable[Sent]) -> HttpResponse:
     results = [session_body(session) for _, session in kept]
     return JsonResponse({"results": results}, status=201)
 
 
-def _said(request: HttpRequest, kept: Iterable[_Kept]) -> HttpResponse:
+def _said(request: HttpRequest, kept: Iterable[Sent]) -> HttpResponse:
     for outcome, session in kept:
         if outcome == Outcome.FILE_EXISTS:
             text = gettext("“%(name)s” was here already, complete and verified.")

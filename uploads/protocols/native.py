@@ -11,8 +11,10 @@ from django.urls import reverse
 from uploads import conf
 from uploads.engine import completing, opening, receiving, removing, sizing
 from uploads.engine.access import get_present_session, get_session
+from uploads.engine.admitting import ANYTHING
 from uploads.engine.recovery import recover_if_stuck
 from uploads.engine.rereading import DAMAGED_ERROR, is_damaged
+from uploads.engine.tickets import read_ticket
 from uploads.engine.transitions import refusal
 from uploads.errors import (
     ContentNotReady,
@@ -120,6 +122,7 @@ def shake_hands(
     `chunk_size` is what the protocol calls that field.
     """
     data = read_json(request)
+    ticket = fields.ticket(data)
     offer = opening.Offer(
         filename=fields.filename(data),
         size=fields.size(data),
@@ -128,6 +131,7 @@ def shake_hands(
         resume_key=fields.resume_key(data),
         mime_type=fields.mime_type(data),
         chunk_size=fields.chunk_size(data, chunk_size),
+        admission=read_ticket(user, ticket) if ticket else ANYTHING,
     )
     outcome, session = opening.open_session(user, offer)
     about(request, session=session)
