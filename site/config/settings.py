@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_tasks",
+    "django.forms",
     "uploads",
 ]
 MIDDLEWARE = [
@@ -59,6 +60,9 @@ TEMPLATES = [
         },
     }
 ]
+
+#: Widgets too are looked for in the folder above.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 DATABASES = {
     "default": dj_database_url.config(

@@ -10,6 +10,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponseBase
 from django.http.request import UnreadablePostError
 
+from uploads import conf
 from uploads.errors import Unavailable
 
 #: Threads that may wait for the body of a form. Each is a few hundred bytes, so that more at once
@@ -17,6 +18,14 @@ from uploads.errors import Unavailable
 MAX_FORMS = 32
 
 _forms = threading.BoundedSemaphore(MAX_FORMS)
+
+
+def _limit(request: HttpRequest, view: Any) -> int:
+    """Bytes of a form. Views marked by `uploads.forms.takes_files` take files of who signed in."""
+    fields: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if getattr(view, "takes_files", False) and request.user.is_authenticated:
+        return conf.current().max_file_size + fields
+    return fields
 
 
 class FormBodiesMiddleware:
@@ -36,7 +45,7 @@ class FormBodiesMiddleware:
         if request.method != "POST" or getattr(view, "csrf_exempt", False):
             return
         # Django counts fields only: a file in the form it would put on the disk, whoever sends it.
-        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if int(request.META.get("CONTENT_LENGTH") or 0) > _limit(request, view):
             raise RequestDataTooBig("No form of this kind is that large.")
         if not _forms.acquire(blocking=False):
             raise Unavailable("The server is reading as many forms as it can. Try again shortly.")

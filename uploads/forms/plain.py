@@ -1,0 +1,74 @@
+"""Plain files of a form, as browsers without JavaScript send them, on the way of all files."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext_lazy as _
+
+from uploads.core.bodies import ByteSource
+from uploads.core.filenames import clean_filename
+from uploads.engine.admitting import Admission
+from uploads.engine.finishing import finish
+from uploads.engine.opening import Offer
+from uploads.engine.sending import send_whole
+from uploads.errors import ContentRefused, StorageFull, UploadError
+from uploads.models import FileSession
+
+_FULL = _("The server has no room left. Nothing was lost: try again once there is room.")
+_BUSY = _("The server could not take the file just now. Nothing was lost: choose it again.")
+
+
+def send_plain(
+    owner: AbstractBaseUser, file: "UploadedFile[Any]", admission: Admission
+) -> FileSession:
+    """The session of `file`, verified. Raises ValidationError, in words for people."""
+    offer = Offer(
+        filename=_name(file),
+        size=file.size or 0,
+        sha256=_sha256(file),
+        mime_type=file.content_type or "",
+        admission=admission,
+    )
+    try:
+        session = send_whole(owner, offer, _from(file))[1]
+        finish(session.pk)
+    except UploadError as error:
+        raise ValidationError(_sentence(error), code=error.code) from error
+    return session
+
+
+def _name(file: "UploadedFile[Any]") -> str:
+    try:
+        return clean_filename(file.name or "")
+    except ValueError as reason:
+        raise ValidationError(
+            _("The file has a name that cannot be used: %(reason)s. Rename it, choose it again."),
+            code="invalid_filename",
+            params={"reason": _(str(reason))},
+        ) from reason
+
+
+def _sha256(file: "UploadedFile[Any]") -> str:
+    digest = hashlib.sha256()
+    for piece in file.chunks():
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _from(file: "UploadedFile[Any]") -> Callable[[int], ByteSource]:
+    def source_at(offset: int) -> ByteSource:
+        file.seek(offset)
+        source: ByteSource = file
+        return source
+
+    return source_at
+
+
+def _sentence(error: UploadError) -> Any:
+    if isinstance(error, ContentRefused):
+        return error.detail
+    return _FULL if isinstance(error, StorageFull) else _BUSY
