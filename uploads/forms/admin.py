@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.forms import BaseForm
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseRedirect
 
 from uploads.engine.claiming import UploadClaimed
 
@@ -19,18 +19,25 @@ class ResumableAdminMixin:
     The uploads of form and inlines are taken in the transaction in which the admin saves them.
     """
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
         try:
-            response: HttpResponseBase = super().changeform_view(request, *args, **kwargs)  # type: ignore[misc]
+            return super().changeform_view(request, object_id, form_url, extra_context)  # type: ignore[misc]
         except UploadClaimed:
             # Another submit was first. All that this one has done is rolled back.
             text = ResumableFileField.default_error_messages["claimed"]
             messages.error(request, text)
             return HttpResponseRedirect(request.get_full_path())
-        return response
 
-    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        form = super().get_form(request, obj, **kwargs)  # type: ignore[misc]
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)  # type: ignore[misc]
         return bound_class(form, self._binding(request))
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
