@@ -17,6 +17,7 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -38,7 +39,9 @@ from uploads import conf
 from uploads.core.digests import Digest, fingerprint
 from uploads.engine import leftovers
 from uploads.engine.access import get_session
+from uploads.engine.admitting import Admission
 from uploads.engine.appending import append
+from uploads.engine.claiming import UploadClaimed, claim
 from uploads.engine.completing import complete
 from uploads.engine.opening import Offer, Outcome, open_session
 from uploads.engine.receiving import receive_chunk
@@ -151,8 +154,17 @@ class EngineMachine(RuleBasedStateMachine):
         declare=st.booleans(),
         wrong=st.booleans(),
         folder=st.sampled_from(["", "folder"]),
+        scope=st.sampled_from(["", "", "a form"]),
     )
-    def open(self, owner: int, file: int, declare: bool, wrong: bool, folder: str = "") -> None:
+    def open(
+        self,
+        owner: int,
+        file: int,
+        declare: bool,
+        wrong: bool,
+        folder: str = "",
+        scope: str = "",
+    ) -> None:
         data, person = FILES[file], self.owners[owner]
         declared = "" if not declare else "e" * 64 if wrong and data else sha256(data)
         offer = Offer(
@@ -162,11 +174,12 @@ class EngineMachine(RuleBasedStateMachine):
             f"key {file} {declared}",
             chunk_size=TINY_CHUNK,
             folder=folder,
+            admission=Admission(scope),
         )
         with self.attempt() as done:
             outcome, session = open_session(person, offer)
             done()
-            assert session.owner == person, "P9"
+            assert (session.owner, session.scope) == (person, scope), "P9"
             if outcome == Outcome.FILE_EXISTS:
                 assert content_of(session) == data
                 assert (session.folder, session.trashed_at) == (folder, None)
@@ -268,6 +281,22 @@ class EngineMachine(RuleBasedStateMachine):
                 done()
                 with contextlib.suppress(SessionNotFound):
                     assert self.found(session_id, sent).trashed_at is None
+
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one, rolled_back=st.booleans())
+    def finish_and_claim(self, one: int, rolled_back: bool) -> None:
+        """A form takes it, once and for good, or thinks better of it."""
+        session_id, sent = self.pick(one)
+        self.send_all_and_complete(one, damaged=False, index=0)
+        self.work_in_the_background("verify")
+        with self.attempt() as done:
+            session = self.found(session_id, sent)
+            with transaction.atomic():
+                claim([session])
+                assert content_of(session) == sent.data, "P1"
+                transaction.set_rollback(rolled_back)
+            done()
+            sent.removed = not rolled_back
 
     @precondition(lambda self: self.sent)
     @rule(one=some_one, folder=st.sampled_from(["", "folder"]))
@@ -536,7 +565,7 @@ class EngineMachine(RuleBasedStateMachine):
                 yield done
             except Crash:
                 drop_tasks()
-            except UploadError:
+            except (UploadError, UploadClaimed):
                 # A refusal is an answer; what it must leave as it was, the invariants say.
                 pass
 

@@ -1,0 +1,42 @@
+"""Forms that are larger than forms are: taken where a view says so, of those who are signed in."""
+
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from pytest_django import Settings
+
+from tests.support.bodies import payload, sha256
+from uploads.core.plan import MIB
+
+DATA = payload(3 * MIB)
+
+
+@pytest.fixture(autouse=True)
+def pages(settings: Settings) -> None:
+    settings.ROOT_URLCONF = "tests.forms.urls"
+
+
+def post(client: Client, address: str) -> Any:
+    return client.post(address, {"report-file": SimpleUploadedFile("a.bin", DATA)})
+
+
+def test_a_plain_file_of_any_size_is_taken_by_a_form_with_the_field(alice_client: Client) -> None:
+    answer = post(alice_client, "/large/")
+    assert answer.content.decode() == sha256(DATA)
+
+
+def test_of_who_is_not_signed_in_no_large_form_is_read(client: Client) -> None:
+    assert post(client, "/large/").status_code == 400
+
+
+def test_other_forms_stay_small(alice_client: Client) -> None:
+    assert post(alice_client, "/small/").status_code == 400
+
+
+def test_files_beyond_the_server_s_limit_are_not_read(
+    alice_client: Client, settings: Settings
+) -> None:
+    settings.UPLOADS = {**settings.UPLOADS, "MAX_FILE_SIZE": MIB // 2}
+    assert post(alice_client, "/large/").status_code == 400
