@@ -1,5 +1,6 @@
 """manage.py verify_uploads: what it says, its exit codes, and that it goes on where it stopped."""
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -512,6 +513,9 @@ def heeding_sigint() -> Iterator[None]:
 
 
 def has_open(pid: int, path: Path) -> bool:
-    return any(
-        os.path.realpath(link) == str(path.resolve()) for link in Path(f"/proc/{pid}/fd").iterdir()
-    )
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        # One that is closed while we look is not the one.
+        with contextlib.suppress(FileNotFoundError):
+            if link.samefile(path):
+                return True
+    return False

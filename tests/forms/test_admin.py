@@ -91,20 +91,59 @@ def test_p9_the_admin_takes_nobody_elses_upload(root: User, bob: User, make_uplo
     assert not Report.objects.exists()
 
 
+@pytest.mark.parametrize("look", [1, 2])
 def test_of_two_submits_in_the_admin_the_second_is_told_and_saves_nothing(
-    root: User, make_upload: Make, monkeypatch: pytest.MonkeyPatch
+    root: User, make_upload: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, look: int
 ) -> None:
     session = make_upload(root, scope=SCOPE)
 
+    looks: list[ReportForm] = []
+
     def first(form: ReportForm) -> None:
-        with transaction.atomic():
-            claim([session])
+        looks.append(form)
+        if len(looks) == look:
+            with transaction.atomic():
+                claim([session])
 
     monkeypatch.setattr(ReportForm, "clean", first)
     answer, said = add(root, report=str(session.pk))
     assert (answer.status_code, answer["Location"]) == (302, "/add/")
     assert said == ["This upload was used already. Choose the file again."]
     assert not Report.objects.exists()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_the_admin_copies_before_its_transaction(
+    root: User, make_upload: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_transaction: list[bool] = []
+    storage = Report._meta.get_field("report").storage
+    save = storage.save
+
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        in_transaction.append(connection.in_atomic_block)
+        return save(*args, **kwargs)
+
+    monkeypatch.setattr(storage, "save", noting)
+    add(root, report=str(make_upload(root, scope=SCOPE).pk))
+    assert in_transaction == [False]
+    assert Report.objects.get().report.name == "reports/notes.txt"
+
+
+def test_a_copy_made_ahead_goes_when_the_admin_saves_nothing(
+    root: User, make_upload: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Report, "save", fail)
+    session = make_upload(root, scope=SCOPE)
+    with pytest.raises(ZeroDivisionError):
+        add(root, report=str(session.pk))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    monkeypatch.undo()
+    add(root, report=str(session.pk))
+    assert Report.objects.get().report.name == "reports/notes.txt"
 
 
 def test_inlines_are_bound_too(root: User) -> None:

@@ -51,6 +51,17 @@ def test_every_state_has_a_page(alice: User, alice_client: Client, state: str) -
     assert shown_state == expected.get(state, session.status)
 
 
+def test_what_was_made_for_a_form_says_so_in_its_row_and_on_its_page(
+    alice: User, alice_client: Client
+) -> None:
+    session = completed(alice, "for a form.csv")
+    FileSession.objects.filter(pk=session.pk).update(scope="reports|report|")
+    assert "form" in facts(details(alice_client, session))["Made for"]
+    assert "data-for-form" in rows(alice_client)
+    other = completed(alice, "tides.csv")
+    assert "Made for" not in facts(details(alice_client, other))
+
+
 def test_the_page_shows_what_there_is_to_know(alice: User, alice_client: Client) -> None:
     session = completed(alice, "tides.csv", folder="sea/2026", mime_type="text/csv")
     document = details(alice_client, session)

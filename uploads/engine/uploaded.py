@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import IO, Any, BinaryIO, Self
 
 from django.core.files import File
@@ -56,9 +57,12 @@ class UploadedContent(File):  # type: ignore[type-arg]  # At run time it takes n
         return self
 
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """All of it, whatever was read before; whoever reads to the end leaves nothing open."""
-        with self._opener() as file:
-            while piece := file.read(chunk_size or self.DEFAULT_CHUNK_SIZE):
+        """All of it, whatever was read before. What this opens, it closes."""
+        with ExitStack() as stack:
+            if self.closed:
+                stack.callback(self.close)
+            self.open()
+            while piece := self.file.read(chunk_size or self.DEFAULT_CHUNK_SIZE):
                 yield piece
 
     def close(self) -> None:

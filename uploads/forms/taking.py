@@ -1,13 +1,13 @@
 """From a valid form to what is saved: copies first, then one transaction that takes the uploads."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.db import models, router, transaction
 from django.forms import BaseForm, BaseFormSet, BaseModelForm
 
-from uploads.engine.claiming import claim
+from uploads.engine.claiming import UploadClaimed, claim
 from uploads.engine.uploaded import UploadedContent
 from uploads.models import FileSession
 
@@ -28,7 +28,7 @@ def taking_uploads(*forms: AnyForm, using: str | None = None) -> Iterator[None]:
     every = list(_each(forms))
     with ExitStack() as undo:
         for form in every:
-            _copy_ahead(form, undo)
+            copy_ahead(form, undo)
         with transaction.atomic(using=using or router.db_for_write(FileSession)):
             claim([content.session for form in every for content in uploads_of(form)])
             yield
@@ -44,6 +44,40 @@ def uploads_of(form: BaseForm) -> list[UploadedContent]:
     return found
 
 
+def files_of(form: BaseForm) -> Iterator[tuple[str, UploadedContent]]:
+    """The file fields of a model form's own model that are to save an upload."""
+    if not isinstance(form, BaseModelForm):
+        return
+    for field in form.instance._meta.get_fields():
+        content = form.cleaned_data.get(field.name)
+        if isinstance(field, models.FileField) and isinstance(content, UploadedContent):
+            yield field.name, content
+
+
+def copy_ahead(form: BaseForm, undo: ExitStack) -> None:
+    """Have the model's own file fields save their files now instead of in the transaction.
+
+    `undo` removes the copies again, and leaves the fields as the form has left them. Raises
+    UploadClaimed when one was taken meanwhile.
+    """
+    instance = getattr(form, "instance", None)
+    for name, content in files_of(form):
+        file = getattr(instance, name)
+        # Copied before, by whoever knows of it.
+        if file._committed:
+            continue
+        undo.callback(setattr, instance, name, content)
+        try:
+            # Once it is open, nobody can take its bytes away.
+            content.open()
+        except FileNotFoundError as error:
+            # Another submit was first, and has taken it since we looked.
+            raise UploadClaimed from error
+        with content:
+            file.save(file.name, content, save=False)
+        undo.callback(file.storage.delete, file.name)
+
+
 def _each(forms: Iterable[AnyForm]) -> Iterator[BaseForm]:
     for form in forms:
         if not isinstance(form, BaseFormSet):
@@ -53,22 +87,3 @@ def _each(forms: Iterable[AnyForm]) -> Iterator[BaseForm]:
         for each in form.forms:
             if id(each) not in deleted and hasattr(each, "cleaned_data"):
                 yield each
-
-
-def _copy_ahead(form: BaseForm, undo: ExitStack) -> None:
-    """Have the model's own file fields save their files now instead of in the transaction."""
-    if not isinstance(form, BaseModelForm):
-        return
-    for field in form.instance._meta.get_fields():
-        content = form.cleaned_data.get(field.name)
-        if isinstance(field, models.FileField) and isinstance(content, UploadedContent):
-            undo.callback(_forgetting(form.instance, field.name, content))
-            file = getattr(form.instance, field.name)
-            file.save(file.name, content, save=False)
-            content.close()
-            undo.callback(file.storage.delete, file.name)
-
-
-def _forgetting(instance: models.Model, name: str, content: UploadedContent) -> Callable[[], None]:
-    """Afterwards the field is as the form has left it."""
-    return lambda: setattr(instance, name, content)
