@@ -8,6 +8,7 @@ import pytest
 from django import forms
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import InMemoryStorage
 from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import RequestFactory
@@ -17,6 +18,7 @@ from pytest_django import Settings
 
 from tests.support.bodies import payload
 from tests.support.sessions import content_files
+from tests.support.threads import at_once
 from uploads.engine.access import get_session
 from uploads.engine.claiming import claim
 from uploads.forms import (
@@ -284,3 +286,23 @@ def test_an_upload_for_another_object_is_not_taken_by_an_update(
 def test_a_view_says_when_it_needs_somebody_signed_in() -> None:
     with pytest.raises(ImproperlyConfigured, match="LoginRequiredMixin"):
         post(Reports, AnonymousUser(), {})
+
+
+def test_of_two_submits_that_really_meet_one_saves(
+    alice: User, make_upload: Make, reports: None, media: Path
+) -> None:
+    session = make_upload(alice, scope=MODEL_SCOPE)
+    given = {"title": "a", "report": str(session.pk)}
+    statuses = at_once([lambda: post(Creating, alice, given).status_code] * 2)
+    assert sorted(map(str, statuses)) == ["200", "302"]
+    assert saved() == DATA
+    assert len(files_in(media)) == 1
+
+
+def test_any_storage_can_save_it(alice: User, make_upload: Make) -> None:
+    form = bound(alice, [str(make_upload(alice).pk)])
+    assert form.is_valid()
+    storage = InMemoryStorage()
+    name = storage.save("notes.txt", form.cleaned_data["report"])
+    with storage.open(name) as file:
+        assert file.read() == DATA
