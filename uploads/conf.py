@@ -14,6 +14,8 @@ from django.core.signals import setting_changed
 
 from uploads.core.plan import MAX_CHUNK_SIZE, MIB, MIN_CHUNK_SIZE
 
+#: What the setting is called.
+SETTING = "UPLOADS"
 DURABILITIES = ("file", "chunk")
 
 
@@ -112,11 +114,16 @@ def _check(config: Config) -> None:
 
 @cache
 def current() -> Config:
-    return parse(getattr(settings, "UPLOADS", {}))
+    return parse(given())
+
+
+def given(**changes: Any) -> dict[str, Any]:
+    """What the project has set, with these keys instead: for tests, which override it."""
+    return {**getattr(settings, SETTING, {}), **changes}
 
 
 def _forget(*, setting: str, **_: Any) -> None:
-    if setting == "UPLOADS":
+    if setting == SETTING:
         current.cache_clear()
 
 

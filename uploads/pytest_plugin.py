@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from uploads import conf
 from uploads.testing import complete_upload
 
 
@@ -15,6 +16,5 @@ def completed_upload(db: None, settings: Any, tmp_path: Path) -> Callable[..., s
 
     The uploads of this test lie in a folder of its own. See `uploads.testing.complete_upload`.
     """
-    given = getattr(settings, "UPLOADS", {})
-    settings.UPLOADS = {**given, "ROOT": tmp_path / "uploads"}
+    setattr(settings, conf.SETTING, conf.given(ROOT=tmp_path / "uploads"))
     return complete_upload

@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from tests.support.bodies import payload, sha256
 from uploads.core.plan import MIB
+from uploads.protocols import bodies
 
 DATA = payload(3 * MIB)
 
@@ -16,6 +17,7 @@ DATA = payload(3 * MIB)
 @pytest.fixture(autouse=True)
 def pages(settings: Settings) -> None:
     settings.ROOT_URLCONF = "tests.forms.urls"
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * MIB
 
 
 def post(client: Client, address: str) -> Any:
@@ -33,6 +35,18 @@ def test_of_who_is_not_signed_in_no_large_form_is_read(client: Client) -> None:
 
 def test_other_forms_stay_small(alice_client: Client) -> None:
     assert post(alice_client, "/small/").status_code == 400
+
+
+def test_p5_large_forms_have_their_sender_s_share_and_wait_beside_the_small_ones(
+    alice_client: Client, settings: Settings
+) -> None:
+    settings.UPLOADS = {**settings.UPLOADS, "MAX_READERS": 1}
+    # As a server has it: what a middleware raises is a page.
+    alice_client.raise_request_exception = False
+    with bodies.reader_slot():
+        assert post(alice_client, "/large/").status_code == 503
+        assert alice_client.post("/small/", {"a": "b"}).status_code == 200
+    assert post(alice_client, "/large/").status_code == 200
 
 
 def test_files_beyond_the_server_s_limit_are_not_read(

@@ -1,5 +1,6 @@
 """Pages with a form, as a project has them."""
 
+from config import urls
 from django import forms
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.http import HttpRequest, HttpResponse
@@ -25,8 +26,10 @@ def small(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(len(request.FILES)))
 
 
+handler400, handler500 = urls.handler400, urls.handler500
+
 urlpatterns = [
-    path("", include("config.urls")),
+    path("", include(urls)),
     path("large/", Large.as_view()),
     path("small/", small),
 ]
