@@ -17,6 +17,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 MESSAGES := --add-location file --no-wrap --no-obsolete \
   $(foreach folder,.venv node_modules var tests e2e benchmarks static/vendor,--ignore $(folder))
 
+CATALOGUES = $(wildcard uploads/locale/*/LC_MESSAGES/*.po examples/*/locale/*/LC_MESSAGES/*.po)
+
 .DEFAULT_GOAL := help
 .PHONY: help run test test-long quick lint types js python browser browser-tools chaos screenshots messages format clean
 
@@ -67,8 +69,8 @@ messages: export HOLDFAST_DATA := $(CURDIR)/.venv/lint-data
 messages: .venv/test.stamp ## Collect the texts for translation and compile them (needs GNU gettext)
 	$(BIN)/python manage.py makemessages --all $(MESSAGES)
 	$(BIN)/python manage.py makemessages --all $(MESSAGES) --domain djangojs
-	@sed -i.old '/^"POT-Creation-Date/d' uploads/locale/*/LC_MESSAGES/*.po
-	@rm uploads/locale/*/LC_MESSAGES/*.po.old
+	@sed -i.old '/^"POT-Creation-Date/d' $(CATALOGUES)
+	@rm $(addsuffix .old,$(CATALOGUES))
 	$(BIN)/python manage.py compilemessages --ignore .venv --ignore node_modules
 
 format: .venv/test.stamp ## Format the Python code

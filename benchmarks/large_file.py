@@ -55,8 +55,9 @@ def file_sha256(size: int) -> str:
 class Watch:
     """Samples memory and descriptors of a process and its children until it is left."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, interval: float = 0.05) -> None:
         self._pid = pid
+        self._interval = interval
         self._ended = threading.Event()
         self.start_kib = self.peak_kib = self._memory()
         self.descriptors: list[int] = [self._descriptors()]
@@ -72,7 +73,7 @@ class Watch:
             thread.join()
 
     def _run(self) -> None:
-        while not self._ended.wait(0.05):
+        while not self._ended.wait(self._interval):
             self.peak_kib = max(self.peak_kib, self._memory())
             self.descriptors.append(self._descriptors())
 

@@ -1,6 +1,7 @@
 """Settings of the Holdfast site. Everything an operator sets comes from the environment."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import dj_database_url
@@ -27,6 +28,7 @@ INSTALLED_APPS = [
     "django_tasks",
     "django.forms",
     "uploads",
+    "examples.topic_collections",
 ]
 MIDDLEWARE = [
     # First, so that every answer carries its request's id.
@@ -126,11 +128,20 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 
 #: Chunks never pass through these: only pages, JSON and the fields of a form do.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+
+#: The topic collections (`examples/topic_collections/conf.py` says what each is for).
+CHUNKED_UPLOAD_MAX_BYTES = int(os.environ.get("CHUNKED_UPLOAD_MAX_BYTES", "524288000"))
+CHUNKED_UPLOAD_EXPIRATION_DELTA = timedelta(
+    seconds=int(os.environ.get("CHUNKED_UPLOAD_EXPIRATION_DELTA", "86400"))
+)
+#: The folder of all uploads: a path, or one relative to the data folder.
+CHUNKED_UPLOAD_PATH = DATA_DIR / os.environ.get("CHUNKED_UPLOAD_PATH", "uploads")
+TOPIC_COLLECTIONS_BACKUPS = DATA_DIR / "topic-collections"
 
 TASKS = {"default": {"BACKEND": "uploads.engine.threads.ThreadBackend"}}
 UPLOADS = {
-    "ROOT": DATA_DIR / "uploads",
+    "ROOT": CHUNKED_UPLOAD_PATH,
     "DURABILITY": os.environ.get("HOLDFAST_DURABILITY", "file"),
 }
 

@@ -4,6 +4,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("uploads.urls")),
+    path("", include("examples.topic_collections.urls")),
     path(
         "sign-in/",
         auth_views.LoginView.as_view(

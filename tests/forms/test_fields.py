@@ -161,6 +161,22 @@ def test_a_field_s_own_validators_see_the_file(alice: User, make_upload: Make) -
     assert code(form) == "own"
 
 
+def test_an_upload_that_is_taken_while_it_is_looked_at_is_gone(
+    alice: User, make_upload: Make
+) -> None:
+    session = make_upload(alice)
+
+    def read(file: UploadedContent) -> None:
+        with transaction.atomic():
+            claim([session])
+        file.read()
+
+    form = bound(alice, [str(session.pk)])
+    form.fields["report"].validators.append(read)
+    assert not form.is_valid()
+    assert code(form) == "gone"
+
+
 # A browser without JavaScript.
 
 

@@ -49,6 +49,11 @@ def test_p5_large_forms_have_their_sender_s_share_and_wait_beside_the_small_ones
     assert post(alice_client, "/large/").status_code == 200
 
 
+def test_a_project_without_a_limit_has_none(alice_client: Client, settings: Settings) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = None
+    assert post(alice_client, "/small/").status_code == 200
+
+
 def test_files_beyond_the_server_s_limit_are_not_read(
     alice_client: Client, settings: Settings
 ) -> None:

@@ -239,6 +239,16 @@ test("the real worker's hash is SHA-256, whatever the size and the parts it read
   }
 });
 
+test("the real worker's hash is MD5 where that is asked for, from the same file as SHA-256", async () => {
+  const other = new WorkerHasher({ workerUrl: "", createWorker: threadWorker, algorithm: "md5" });
+  for (const size of [0, 1, 64, STEP + 1]) {
+    const bytes = randomBytes(size);
+    const expected = createHash("md5").update(bytes);
+    assert.equal(await other.hashFile(inParts(bytes)), expected.copy().digest("hex"));
+    assert.equal(await other.digest(inParts(bytes)), expected.digest("base64"));
+  }
+});
+
 test("the real worker tells its progress up to the last byte", async () => {
   const heard = [];
   const blob = inParts(randomBytes(2 * STEP + PART));

@@ -8,11 +8,15 @@ import { test } from "node:test";
 const STATIC = join(import.meta.dirname, "../../static");
 const MODULES = join(STATIC, "js/uploads");
 
-const all = await readdir(MODULES, { recursive: true });
-const names = all.filter((name) => name.endsWith(".js"));
-const sources = await Promise.all(
-  names.map(async (name) => [name, await readFile(join(MODULES, name), "utf8")]),
-);
+const EXAMPLES = join(import.meta.dirname, "../../examples");
+
+async function modulesIn(folder) {
+  const all = await readdir(folder, { recursive: true });
+  const names = all.filter((name) => name.endsWith(".js"));
+  return Promise.all(names.map(async (name) => [name, await readFile(join(folder, name), "utf8")]));
+}
+
+const sources = (await Promise.all([MODULES, EXAMPLES].map(modulesIn))).flat();
 
 test("every import is one that Django's static files can rewrite", () => {
   for (const [name, text] of sources) {
@@ -40,7 +44,8 @@ test("every code of an error made here is among those that pages make sentences 
 });
 
 test("the vendored files name no source map that is not there", async () => {
-  for (const path of ["hash-wasm-4.13.0/sha256.umd.min.js", "htmx-4.0.1/htmx.min.js"]) {
+  const hashes = ["md5", "sha256"].map((name) => `hash-wasm-4.13.0/${name}.umd.min.js`);
+  for (const path of [...hashes, "htmx-4.0.1/htmx.min.js"]) {
     assert.doesNotMatch(await readFile(join(STATIC, "vendor", path), "utf8"), /sourceMappingURL/);
   }
 });
@@ -49,8 +54,12 @@ test("the vendored files are those their notes name", async () => {
   const { createHash } = await import("node:crypto");
   for (const folder of ["hash-wasm-4.13.0", "htmx-4.0.1"]) {
     const note = await readFile(join(STATIC, "vendor", folder, "README.md"), "utf8");
-    const [, expected, name] = note.match(/([0-9a-f]{64}) {2}(\S+)/);
-    const bytes = await readFile(join(STATIC, "vendor", folder, name));
-    assert.equal(createHash("sha256").update(bytes).digest("hex"), expected);
+    const noted = [...note.matchAll(/([0-9a-f]{64}) {2}(\S+)/g)];
+    const present = (await readdir(join(STATIC, "vendor", folder))).filter((name) => name.endsWith(".js"));
+    assert.deepEqual(noted.map(([, , name]) => name).sort(), present.sort());
+    for (const [, expected, name] of noted) {
+      const bytes = await readFile(join(STATIC, "vendor", folder, name));
+      assert.equal(createHash("sha256").update(bytes).digest("hex"), expected);
+    }
   }
 });

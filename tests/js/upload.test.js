@@ -792,6 +792,14 @@ test("a change that the comparison missed fails as a whole, and is then sent ane
   assert.equal(server.content("s2").toString(), changed);
 });
 
+test("what a validator of the site refuses fails in its words", async () => {
+  const server = new FakeServer();
+  server.refuses = "This is no PDF.";
+  const { upload } = uploading({ server });
+  const { phase, error } = await upload.start();
+  assert.deepEqual([phase, error.code, error.message], ["failed", "content_refused", "This is no PDF."]);
+});
+
 test("a failing line while comparing is waited out", async () => {
   const server = new FakeServer();
   const session = server.begin(bytesOf(CONTENT), { received: [0], sha: null });

@@ -1,4 +1,5 @@
-"""Why an upload failed, for people: constant sentences, which the pages translate.
+"""Why an upload failed, for people: constant sentences, which the pages translate; or those of a
+validator of the project (`validating`), in the project's own language.
 
 What belongs to one case only (two digests, a number) is the detail of its event.
 """
@@ -10,3 +11,8 @@ OTHER_HASH = gettext_noop(
     "The file that arrived does not have the declared SHA-256. Every chunk arrived as it was sent, "
     "so the file changed meanwhile, or what was declared was wrong."
 )
+
+
+def is_refusal(error: str) -> bool:
+    """Whether it failed in words of a validator of the project, and would do so again."""
+    return error not in {"", DATA_LOST, OTHER_HASH}

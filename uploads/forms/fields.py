@@ -87,7 +87,7 @@ class ResumableFileField(forms.FileField):
         if not contents and initial and not self.multiple:
             return initial
         for content in contents:
-            self.run_validators(content)
+            self._validate_content(content)
         if not contents and self.required:
             raise ValidationError(self.error_messages["required"], code="required")
         return contents if self.multiple else next(iter(contents), None)
@@ -107,6 +107,13 @@ class ResumableFileField(forms.FileField):
         if isinstance(widget, ResumableFileInput):
             return widget
         raise TypeError("a ResumableFileField needs a ResumableFileInput, or one made of it")
+
+    def _validate_content(self, content: UploadedContent) -> None:
+        try:
+            self.run_validators(content)
+        except FileNotFoundError as error:
+            # Another submit has taken it since we looked.
+            raise self._refusal("gone") from error
 
     def _cleared(self, contents: list[UploadedContent]) -> bool:
         if contents:

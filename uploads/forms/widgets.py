@@ -49,16 +49,21 @@ class ResumableFileInput(forms.Widget):
     template_name = "uploads/widgets/resumable_file.html"
     needs_multipart_form = True
 
-    class Media:
-        css = {"all": ["css/uploads-field.css"]}
-        js = [forms.Script("js/uploads/field.js", type="module")]
-
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs)
         #: Set by the field, once its form is bound.
         self.binding: Binding | None = None
         self.admission = Admission()
         self.multiple = False
+
+    @property
+    def media(self) -> forms.Media:
+        """What the field says, in the language of the person, comes before what says it."""
+        scripts: list[Any] = [
+            forms.Script(reverse("uploads:texts")),
+            forms.Script("js/uploads/field.js", type="module"),
+        ]
+        return forms.Media(css={"all": ["css/uploads-field.css"]}, js=scripts)
 
     @property
     def owner(self) -> AbstractBaseUser:
@@ -127,7 +132,6 @@ class ResumableFileInput(forms.Widget):
             "ticket": issue_ticket(self.owner, self.admission),
             "user": str(self.owner.pk),
             "handshake_url": reverse("uploads:handshake"),
-            "texts_url": reverse("uploads:texts"),
             "worker_url": static("js/uploads/hash-worker.js"),
             "csrf_cookie": settings.CSRF_COOKIE_NAME,
         }

@@ -7,22 +7,25 @@ scratch file first, since its other fields may stand behind the file.
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hmac import compare_digest
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.files.uploadhandler import FileUploadHandler
-from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, QueryDict
 from django.urls import reverse
+from django.utils import timezone
 
 from uploads import conf, errors
 from uploads.core.bodies import READ_SIZE
 from uploads.core.filenames import MAX_FILENAME_LENGTH
 from uploads.core.plan import KIB
-from uploads.engine.access import get_session, reread
+from uploads.engine.access import NO_SUCH_UPLOAD, get_session, reread
+from uploads.engine.admitting import ANYTHING, Admission
 from uploads.engine.appending import append, check_append
 from uploads.engine.completing import complete
 from uploads.engine.database import let_go_of_databases
@@ -40,6 +43,7 @@ from uploads.errors import (
     OffsetMismatch,
     RangeMismatch,
     SessionExpired,
+    SessionNotFound,
     TooLarge,
     Unavailable,
     UnsupportedMedia,
@@ -125,41 +129,128 @@ class _Piece:
     length: int
     total: int | None
 
+    @property
+    def least_size(self) -> int:
+        """Bytes that the whole has, or has at least."""
+        return self.offset + self.length if self.total is None else self.total
 
-@endpoint("POST", authenticate=authenticate_form, refuse=_refused)
-def upload(request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
-    """The next piece of an upload, or without `upload_id` the first of a new one."""
-    _check_announced(request)
-    with prepared_store().scratch() as scratch:
-        form, file = _received(request, scratch)
-        piece = _piece(request, form, file)
-        session = _session(user, form, piece)
+
+#: Whoever asks, and what the address names, to what may come in there, and for what. Raises
+#: NotFound where there is nothing for them.
+Admit = Callable[..., Admission]
+
+
+class Addresses(NamedTuple):
+    """The two views of this protocol, of the same scope."""
+
+    upload: Callable[..., HttpResponseBase]
+    complete: Callable[..., HttpResponseBase]
+
+
+def bound(admit: Admit, *, lifetime: timedelta | None = None) -> Addresses:
+    """Addresses of this protocol that take what `admit(request, user, **kwargs)` admits.
+
+    Uploads that are made here have its scope, and others are not found here, unless it is empty:
+    then every upload of the user is. `kwargs` are those of the address. An upload goes on here for
+    `lifetime` since it was begun, at most for as long as all uploads do.
+    """
+
+    @endpoint("POST", authenticate=authenticate_form, refuse=_refused)
+    def upload(request: HttpRequest, user: AbstractBaseUser, /, **kwargs: Any) -> HttpResponse:
+        """The next piece of an upload, or without `upload_id` the first of a new one."""
+        return _Place(user, admit(request, user, **kwargs), lifetime).take_piece(request)
+
+    @endpoint("POST", authenticate=authenticate_form, refuse=_refused)
+    def upload_complete(
+        request: HttpRequest, user: AbstractBaseUser, /, **kwargs: Any
+    ) -> HttpResponse:
+        """The end: what is here is verified against `md5`, and by its SHA-256 as all files are."""
+        return _Place(user, admit(request, user, **kwargs), lifetime).take_end(request)
+
+    return Addresses(upload, upload_complete)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Whose uploads, and which of them, an address is about at this moment."""
+
+    user: AbstractBaseUser
+    admission: Admission
+    lifetime: timedelta | None
+
+    @property
+    def limit(self) -> int:
+        """Bytes of a file."""
+        limit = conf.current().max_file_size
+        return limit if self.admission.max_size is None else min(limit, self.admission.max_size)
+
+    def take_piece(self, request: HttpRequest) -> HttpResponse:
+        _check_announced(request, self.limit)
+        with prepared_store().scratch() as scratch:
+            form, file = _received(request, scratch)
+            piece = _piece(request, form, file)
+            session = self._session(form, piece)
+            about(request, session=session)
+            try:
+                session = _taken(session, piece, scratch)
+            except UploadError:
+                if not form.get("upload_id"):
+                    cancel(session)  # Nobody is ever told its id.
+                raise
+        return JsonResponse(self._answer(session))
+
+    def take_end(self, request: HttpRequest) -> HttpResponse:
+        form = _fields(request)
+        check_form_token(request, str(form.get(TOKEN_FIELD, "")))
+        md5 = str(form.get("md5", "")).strip().lower()
+        if not form.get("upload_id") or not md5:
+            raise InvalidRequest("Both 'upload_id' and 'md5' are required")
+        session = self._found(str(form["upload_id"]))
         about(request, session=session)
-        try:
-            session = _taken(session, piece, scratch)
-        except UploadError:
-            if not form.get("upload_id"):
-                cancel(session)  # Nobody is ever told its id.
-            raise
-    return JsonResponse(_answer(session))
+        _check_whole(session)
+        _check_md5(session, md5)
+        session = wait_for_verdict(complete(session))
+        if session.status not in {SessionStatus.ASSEMBLING, SessionStatus.COMPLETED}:
+            raise _verdict(session)
+        return _completed(session, self._answer(session))
 
+    def _session(self, form: QueryDict, piece: _Piece) -> FileSession:
+        """The one that is named, or a new one: every file begins anew, as it does there."""
+        if piece.least_size > self.limit:
+            raise _exceeds(self.limit)
+        if form.get("upload_id"):
+            return self._found(str(form["upload_id"]))
+        if piece.offset:
+            raise OffsetMismatch("Offsets do not match", offset=0)
+        name = fields.filename({"filename": piece.filename})
+        kind = _media_type(piece)
+        offer = Offer(name, piece.total, mime_type=kind, admission=self.admission)
+        return open_session(self.user, offer)[1]
 
-@endpoint("POST", authenticate=authenticate_form, refuse=_refused)
-def upload_complete(request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
-    """The end: what is here is verified against `md5`, and then by its SHA-256 as all files are."""
-    form = _fields(request)
-    check_form_token(request, str(form.get(TOKEN_FIELD, "")))
-    md5 = str(form.get("md5", "")).strip().lower()
-    if not form.get("upload_id") or not md5:
-        raise InvalidRequest("Both 'upload_id' and 'md5' are required")
-    session = _found(user, str(form["upload_id"]))
-    about(request, session=session)
-    _check_whole(session)
-    _check_md5(session, md5)
-    session = wait_for_verdict(complete(session))
-    if session.status not in {SessionStatus.ASSEMBLING, SessionStatus.COMPLETED}:
-        raise _verdict(session)
-    return _completed(session)
+    def _found(self, upload_id: str) -> FileSession:
+        """Raises, in the words of that package, for one that takes nothing more."""
+        session = get_session(self.user, fields.parse_session_id(upload_id))
+        if self.admission.scope and session.scope != self.admission.scope:
+            raise SessionNotFound(NO_SUCH_UPLOAD)
+        if session.status == SessionStatus.COMPLETED:
+            raise WrongState('Upload has already been marked as "complete"', state=session.status)
+        if session.status == SessionStatus.EXPIRED or timezone.now() > self._end_of(session):
+            raise SessionExpired("Upload has expired")
+        if session.status not in {SessionStatus.ACTIVE, SessionStatus.ASSEMBLING}:
+            raise refusal(session)
+        return session
+
+    def _end_of(self, session: FileSession) -> datetime:
+        if self.lifetime is None:
+            return session.expires_at
+        return min(session.expires_at, session.created_at + self.lifetime)
+
+    def _answer(self, session: FileSession) -> dict[str, Any]:
+        return {
+            "upload_id": session.pk.hex,
+            "offset": session.offset,
+            "expires": self._end_of(session).isoformat(),
+        }
 
 
 def _taken(session: FileSession, piece: _Piece, scratch: Scratch) -> FileSession:
@@ -169,12 +260,11 @@ def _taken(session: FileSession, piece: _Piece, scratch: Scratch) -> FileSession
     return append(session, piece.offset, ScratchSource(scratch, 0), piece.length)
 
 
-def _check_announced(request: HttpRequest) -> None:
+def _check_announced(request: HttpRequest, limit: int) -> None:
     """Refuse before the body is read what its headers tell already."""
     length = content_length(request)
     if request.content_type != "multipart/form-data":
         raise UnsupportedMedia("POST each piece as multipart/form-data, in the field `file`.")
-    limit = conf.current().max_file_size
     if length > limit + MAX_OVERHEAD_BYTES:
         raise _exceeds(limit)
     # Twice: for a moment the bytes are in the scratch file and in staging.
@@ -228,9 +318,6 @@ def _received(request: HttpRequest, scratch: Scratch) -> tuple[QueryDict, _IntoS
 
 def _piece(request: HttpRequest, form: QueryDict, file: _IntoScratch) -> _Piece:
     offset, total = _place(request, form, file.length)
-    limit = conf.current().max_file_size
-    if (offset + file.length if total is None else total) > limit:
-        raise _exceeds(limit)
     return _Piece(
         filename=str(form.get("filename") or "") or _base_name(file.name),
         mime_type=file.type,
@@ -264,18 +351,6 @@ def _number(form: QueryDict, name: str) -> int:
     return int(text)
 
 
-def _session(user: AbstractBaseUser, form: QueryDict, piece: _Piece) -> FileSession:
-    """The one that is named, or a new one: every file begins anew, as it does there."""
-    if form.get("upload_id"):
-        return _found(user, str(form["upload_id"]))
-    if piece.offset:
-        raise OffsetMismatch("Offsets do not match", offset=0)
-    offer = Offer(
-        fields.filename({"filename": piece.filename}), piece.total, mime_type=_media_type(piece)
-    )
-    return open_session(user, offer)[1]
-
-
 def _base_name(name: str) -> str:
     """Without the folders that some browsers send along, and shortened from the middle where it is
     too long: as Django has it, whose forms these clients know.
@@ -294,18 +369,6 @@ def _media_type(piece: _Piece) -> str:
         return fields.mime_type({"mime_type": piece.mime_type})
     except InvalidRequest:
         return ""
-
-
-def _found(user: AbstractBaseUser, upload_id: str) -> FileSession:
-    """Raises, in the words of that package, for one that takes nothing more."""
-    session = get_session(user, fields.parse_session_id(upload_id))
-    if session.status == SessionStatus.COMPLETED:
-        raise WrongState('Upload has already been marked as "complete"', state=session.status)
-    if session.status == SessionStatus.EXPIRED:
-        raise SessionExpired("Upload has expired")
-    if session.status not in {SessionStatus.ACTIVE, SessionStatus.ASSEMBLING}:
-        raise refusal(session)
-    return session
 
 
 def _check_whole(session: FileSession) -> None:
@@ -399,19 +462,11 @@ class _NoFiles(FileUploadHandler):
         pass
 
 
-def _answer(session: FileSession) -> dict[str, Any]:
-    return {
-        "upload_id": session.pk.hex,
-        "offset": session.offset,
-        "expires": session.expires_at.isoformat(),
-    }
-
-
-def _completed(session: FileSession) -> JsonResponse:
+def _completed(session: FileSession, answer: dict[str, Any]) -> JsonResponse:
     """200 with the file, or 202 with where to look while it is still being verified."""
     kwargs = {"session_id": session.pk}
     body = {
-        **_answer(session),
+        **answer,
         "filename": session.filename,
         "size": session.size,
         "sha256": session.sha256 or None,
@@ -426,3 +481,11 @@ def _completed(session: FileSession) -> JsonResponse:
 
 def _exceeds(limit: int) -> TooLarge:
     return TooLarge(f"Size of file exceeds the limit ({limit} bytes)", limit=limit)
+
+
+def _admit_anything(*_: object) -> Admission:
+    return ANYTHING
+
+
+#: At the general addresses anybody sends anything, for nothing in particular.
+upload, upload_complete = bound(_admit_anything)

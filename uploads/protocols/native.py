@@ -12,6 +12,7 @@ from uploads import conf
 from uploads.engine import completing, opening, receiving, removing, sizing
 from uploads.engine.access import get_present_session, get_session
 from uploads.engine.admitting import ANYTHING
+from uploads.engine.reasons import is_refusal
 from uploads.engine.recovery import recover_if_stuck
 from uploads.engine.rereading import DAMAGED_ERROR, is_damaged
 from uploads.engine.tickets import read_ticket
@@ -175,6 +176,8 @@ def _summary(session: FileSession) -> dict[str, Any]:
     }
     if session.status == SessionStatus.FAILED:
         body["error"] = session.error
+        if is_refusal(session.error):
+            body["refused"] = True
     elif is_damaged(session):
         body["error"] = DAMAGED_ERROR
     return body

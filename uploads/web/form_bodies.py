@@ -54,7 +54,8 @@ def _room_for(request: HttpRequest, view: Any) -> AbstractContextManager[None]:
     in; such a form is one of the bodies that uploads are, and has its sender's share of them.
     """
     length = int(request.META.get("CONTENT_LENGTH") or 0)
-    if length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if limit is None or length <= limit:
         return _room_for_fields()
     takes_files = getattr(view, "takes_files", False) and request.user.is_authenticated
     if takes_files and length <= conf.current().max_file_size + MAX_OVERHEAD_BYTES:

@@ -1,17 +1,18 @@
 /**
- * A module worker that hashes blobs: SHA-256 in WebAssembly, as the bytes stream by. One job at a
+ * A module worker that hashes blobs: SHA-256 or MD5 in WebAssembly, as the bytes stream by. One job at a
  * time, as hashing.js sees to; what it is asked and answers is `HashRequest` and `HashReply`.
  */
 
+import "../../vendor/hash-wasm-4.13.0/md5.umd.min.js";
 import "../../vendor/hash-wasm-4.13.0/sha256.umd.min.js";
 
-/** @import { HashReply, HashRequest } from "./types.d.ts" */
+/** @import { HashAlgorithm, HashReply, HashRequest } from "./types.d.ts" */
 
 /** Bytes between two words on progress: several a second, where each would be thousands. */
 const STEP = 4 * 1024 * 1024;
 
-/** @type {Promise<StreamingHash> | null} */
-let instance = null;
+/** Each is compiled once, when it is first needed. @type {Partial<Record<HashAlgorithm, Promise<StreamingHash>>>} */
+const instances = {};
 
 /** The job under way. @type {{ id: number, cancelled: boolean } | null} */
 let job = null;
@@ -25,11 +26,11 @@ self.addEventListener("message", (/** @type {MessageEvent<HashRequest>} */ { dat
 });
 
 /** @param {Extract<HashRequest, { type: "hash" }>} request */
-async function hash({ id, blob, encoding }) {
+async function hash({ id, blob, algorithm, encoding }) {
   const mine = { id, cancelled: false };
   job = mine;
   try {
-    const sum = await absorbed(blob, mine);
+    const sum = await absorbed(blob, algorithm, mine);
     if (mine.cancelled) reply({ type: "cancelled", id });
     else reply({ type: "done", id, digest: encoding === "hex" ? sum.digest("hex") : base64(sum) });
   } catch (error) {
@@ -44,11 +45,12 @@ async function hash({ id, blob, encoding }) {
  * which would spare the collector some work: in Chromium such a read may never end.
  *
  * @param {Blob} blob
+ * @param {HashAlgorithm} algorithm
  * @param {{ id: number, cancelled: boolean }} mine
  */
-async function absorbed(blob, mine) {
-  instance ??= hashwasm.createSHA256();
-  const sum = (await instance).init();
+async function absorbed(blob, algorithm, mine) {
+  instances[algorithm] ??= compiled(algorithm);
+  const sum = (await instances[algorithm]).init();
   const reader = blob.stream().getReader();
   let [hashed, told] = [0, 0];
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -62,6 +64,11 @@ async function absorbed(blob, mine) {
   // A file that shrank may end early instead of failing.
   if (hashed !== blob.size) throw unreadable(`read ${hashed} of ${blob.size} bytes`);
   return sum;
+}
+
+/** @param {HashAlgorithm} algorithm */
+function compiled(algorithm) {
+  return algorithm === "md5" ? hashwasm.createMD5() : hashwasm.createSHA256();
 }
 
 /**

@@ -7,7 +7,11 @@ import { sourceChanged, UploadError } from "./errors.js";
 import { WorkerQueue } from "./queue.js";
 import { systemClock } from "./seams.js";
 
-/** @import { Clock, Hasher, HasherOptions, HashOptions, HashReply, HashRequest, HashWorker } from "./types.d.ts" */
+/**
+ * @import {
+ *   Clock, HashAlgorithm, Hasher, HasherOptions, HashOptions, HashReply, HashRequest, HashWorker
+ * } from "./types.d.ts"
+ */
 
 /** How browsers name a file that is gone, changed on disk or no longer readable. */
 const UNREADABLE = ["NotReadableError", "NotFoundError", "SecurityError"];
@@ -29,10 +33,12 @@ export class WorkerHasher {
   #small = new WorkerQueue({ limit: 1 });
 
   /** @param {HasherOptions} options */
-  constructor({ workerUrl, createWorker = moduleWorker, clock = systemClock }) {
+  constructor(options) {
+    const { workerUrl, createWorker = moduleWorker, clock = systemClock } = options;
+    const { algorithm = "sha256" } = options;
     const open = () => createWorker(workerUrl);
-    this.#large = new Lane(open, clock);
-    this.#quick = new Lane(open, clock);
+    this.#large = new Lane(open, algorithm, clock);
+    this.#quick = new Lane(open, algorithm, clock);
   }
 
   /**
@@ -71,6 +77,7 @@ function moduleWorker(url) {
 /** One worker and its jobs, one after another. */
 class Lane {
   #open;
+  #algorithm;
   #clock;
   #queue = new WorkerQueue({ limit: 1 });
   /** @type {HashWorker | null} */
@@ -83,10 +90,12 @@ class Lane {
 
   /**
    * @param {() => HashWorker} open
+   * @param {HashAlgorithm} algorithm
    * @param {Clock} clock
    */
-  constructor(open, clock) {
+  constructor(open, algorithm, clock) {
     this.#open = open;
+    this.#algorithm = algorithm;
     this.#clock = clock;
   }
 
@@ -129,7 +138,7 @@ class Lane {
         else if (reply.type === "cancelled") reject(signal.reason);
         else reject(hashingError(reply));
       };
-      this.#post({ type: "hash", id, blob, encoding });
+      this.#post({ type: "hash", id, blob, algorithm: this.#algorithm, encoding });
     }).finally(() => {
       watch.end();
       signal.removeEventListener("abort", cancel);

@@ -56,6 +56,8 @@ export interface SessionInfo {
   readonly expires_at: string | null;
   /** Why it failed, or that its stored file is damaged, in a sentence; else absent. */
   readonly error?: string;
+  /** It failed because a validator of the site does not take its content: `error` says why. */
+  readonly refused?: true;
   readonly urls: SessionUrls;
 }
 
@@ -122,6 +124,7 @@ export interface Problem {
  *   which may be a 429, 503 or 507 that a proxy answers while the server is busy or full
  * - `verification_failed`, the server hashed the file and it is not the one announced: `error`,
  *   the server's own sentence or null
+ * - `content_refused`, a validator of the site does not take the content: `error`, its words
  * - `not_finishing`, the server finds the upload damaged again and again: `repairs`, how often
  * - `session_gone`, the session vanished, and so did the one begun in its place: nothing
  * - `hashing_failed`, the hash worker could not run: nothing
@@ -425,11 +428,10 @@ export interface Transport {
   cancel(session: SessionToResume, options?: RequestOptions): Promise<void>;
 }
 
-export interface TransportOptions {
+/** How requests reach the server. */
+export interface Connection {
   /** The CSRF token at this moment; Django changes it at sign-in. */
   readonly csrfToken: () => string;
-  /** `/api/v1/uploads/handshake` by default. */
-  readonly handshakeUrl?: string;
   /** Sent with every request. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly fetch?: typeof fetch;
@@ -439,20 +441,44 @@ export interface TransportOptions {
   readonly stallAfter?: number;
 }
 
+export interface TransportOptions extends Connection {
+  /** `/api/v1/uploads/handshake` by default. */
+  readonly handshakeUrl?: string;
+  /** That of a form's page at this moment: what is begun is for that form, and within its limits. */
+  readonly ticket?: () => string;
+  /** Bounds the chunks in flight; transports of one page that share it wait for one another. */
+  readonly line?: WorkerQueue;
+}
+
+export interface ChunkedTransportOptions extends Connection {
+  /** The two addresses of the chunked-upload protocol, bound to what the file is for. */
+  readonly uploadUrl: string;
+  readonly completeUrl: string;
+  /** Bytes of a piece, 5 MiB by default. */
+  readonly pieceSize?: number;
+  /** Where an upload can be cancelled, with `{id}` for its id; the protocol has no address of its own. */
+  readonly sessionUrl?: string;
+}
+
 export interface HashOptions {
   /** Told 0 when hashing begins, then the bytes hashed so far. */
   readonly onProgress?: (bytes: number) => void;
   readonly signal?: AbortSignal;
 }
 
+/** SHA-256, which is what the native protocol needs, or MD5 for the one of chunked uploads. */
 export interface Hasher {
-  /** SHA-256 of the whole file, lowercase hex; a small one never waits behind a large one. */
+  /** Hash of the whole file, lowercase hex; a small one never waits behind a large one. */
   hashFile(blob: Blob, options?: HashOptions): Promise<string>;
-  /** SHA-256 of a chunk, base64; never waits behind a whole file. */
+  /** Hash of a chunk, base64; never waits behind a whole file. */
   digest(blob: Blob, options?: { readonly signal?: AbortSignal }): Promise<string>;
 }
 
+export type HashAlgorithm = "sha256" | "md5";
+
 export interface HasherOptions {
+  /** SHA-256 by default. */
+  readonly algorithm?: HashAlgorithm;
   /** URL of `hash-worker.js` as the page's static files name it. */
   readonly workerUrl: string;
   readonly createWorker?: (url: string) => HashWorker;
@@ -468,7 +494,13 @@ export interface HashWorker {
 
 /** To the hash worker. */
 export type HashRequest =
-  | { type: "hash"; id: number; blob: Blob; encoding: "hex" | "base64" }
+  | {
+      type: "hash";
+      id: number;
+      blob: Blob;
+      algorithm: HashAlgorithm;
+      encoding: "hex" | "base64";
+    }
   | { type: "cancel"; id: number };
 
 /** From the hash worker. */

@@ -558,12 +558,13 @@ export class Upload extends EventTarget {
    *
    * @param {SessionInfo} session
    */
-  #isOver({ state, error }) {
+  #isOver({ state, error, refused }) {
     if (state === "cancelled") throw new CancelledElsewhere();
     if (state === "expired") this.#renew();
     if (state !== "failed") return state === "expired";
     this.#session = null;
     this.#source.doubt();
+    if (refused && error) throw new UploadError(error, { code: "content_refused", values: { error } });
     throw new UploadError(`${error ?? NOT_AS_ANNOUNCED} Try again to send it anew.`, {
       code: "verification_failed",
       values: { error: error ?? null },

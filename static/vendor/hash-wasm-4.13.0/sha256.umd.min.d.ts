@@ -1,4 +1,4 @@
-/** The part of hash-wasm that hash-worker.js uses; the file sets a global. */
+/** The part of hash-wasm that hash-worker.js uses; each file adds to one global. */
 export {};
 
 declare global {
@@ -9,6 +9,10 @@ declare global {
     digest(encoding: "binary"): Uint8Array;
   }
 
+  interface HashWasm {
+    createSHA256(): Promise<StreamingHash>;
+  }
+
   // A plain global variable: `var` is how TypeScript spells that.
-  var hashwasm: { createSHA256(): Promise<StreamingHash> };
+  var hashwasm: HashWasm;
 }

@@ -42,6 +42,8 @@ export class FakeServer {
   peak = 0;
   aborted = 0;
   sessions = new Map();
+  /** In these words, once all is in. */
+  refuses = "";
   #scripts = new Map();
   #held = null;
 
@@ -201,6 +203,7 @@ export class FakeServer {
     if (session.state !== "assembling") return;
     session.looks = (session.looks ?? 0) - 1;
     if (session.looks >= 0) return;
+    if (this.refuses) return Object.assign(session, { state: "failed", error: this.refuses, refused: true });
     const agrees = session.sha256 === sha256(this.content(session.id));
     Object.assign(session, agrees ? { state: "completed" } : { state: "failed", error: DECEIVED });
   }
@@ -256,7 +259,7 @@ export class FakeServer {
   }
 
   #info(session) {
-    const { id, filename, folder = "", size, sha256: sha, state, chunks, error } = session;
+    const { id, filename, folder = "", size, sha256: sha, state, chunks, error, refused } = session;
     const total = size === null ? null : Math.ceil(size / this.chunkSize);
     const indices = [...Array(total ?? 0).keys()];
     return {
@@ -274,6 +277,7 @@ export class FakeServer {
       sha256: sha,
       expires_at: null,
       ...(error && { error }),
+      ...(refused && { refused }),
       urls: { self: `/u/${id}`, chunk: `/u/${id}/chunks/{index}`, complete: "", content: "" },
     };
   }

@@ -228,6 +228,13 @@ export function sentence(error) {
       );
     case "internal":
       return gettext("Something in this page went wrong. Resume to try again.");
+    case "ticket_expired":
+    case "ticket_invalid":
+      return gettext(
+        "This page is too old to send the file. Nothing is lost: load it anew, and choose the file again.",
+      );
+    case "type_not_allowed":
+      return gettext("Files of this kind are not taken here. Choose another one.");
     case "invalid_filename":
       return gettext("The server cannot take a file of this name. Rename it and send it again.");
     default:

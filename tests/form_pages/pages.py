@@ -1,0 +1,81 @@
+"""Pages with the field: one, several, a formset, a model; and the admin."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.generic import FormView
+
+from uploads.forms import (
+    ResumableFileField,
+    ResumableUploadMixin,
+    bind_uploads,
+    takes_files,
+    taking_uploads,
+)
+
+
+class OneForm(forms.Form):
+    """A word that must be "yes", and a file."""
+
+    word = forms.CharField()
+    report = ResumableFileField(max_size=60 * 1024 * 1024, allowed_extensions=["bin", "txt"])
+
+    def clean_word(self) -> str:
+        word: str = self.cleaned_data["word"]
+        if word != "yes":
+            raise forms.ValidationError("Say yes.")
+        return word
+
+
+class SeveralForm(forms.Form):
+    first = ResumableFileField(required=False)
+    photos = ResumableFileField(multiple=True)
+
+
+class RowForm(forms.Form):
+    report = ResumableFileField(required=False)
+
+
+RowFormSet = forms.formset_factory(RowForm, extra=2)
+
+
+def told(*values: Any) -> HttpResponse:
+    """The digests of what came, as a page."""
+    files = [file for value in values for file in (value if isinstance(value, list) else [value])]
+    digests = "\n".join(file.sha256 for file in files if file)
+    return HttpResponse(f'<!doctype html><link rel="icon" href="data:,"><pre>{digests}</pre>')
+
+
+class One(LoginRequiredMixin, ResumableUploadMixin, FormView[OneForm]):
+    form_class = OneForm
+    template_name = "form_pages/page.html"
+    success_url = "/"
+
+    def form_valid(self, form: OneForm) -> HttpResponse:
+        super().form_valid(form)
+        return told(form.cleaned_data["report"])
+
+
+class Several(LoginRequiredMixin, ResumableUploadMixin, FormView[SeveralForm]):
+    form_class = SeveralForm
+    template_name = "form_pages/page.html"
+    success_url = "/"
+
+    def form_valid(self, form: SeveralForm) -> HttpResponse:
+        super().form_valid(form)
+        return told(form.cleaned_data["first"], form.cleaned_data["photos"])
+
+
+@takes_files
+@login_required
+def rows(request: HttpRequest) -> HttpResponse:
+    formset = RowFormSet(request.POST or None, request.FILES or None)
+    bind_uploads(formset, request.user)
+    if request.method == "POST" and formset.is_valid():
+        with taking_uploads(formset):
+            return told(*[form.cleaned_data.get("report") for form in formset])
+    return render(request, "form_pages/page.html", {"form": formset})
