@@ -7,7 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.generic import FormView
+from django.views.generic import FormView, UpdateView
 
 from uploads.forms import (
     ResumableFileField,
@@ -16,6 +16,8 @@ from uploads.forms import (
     takes_files,
     taking_uploads,
 )
+
+from .models import Parcel
 
 
 class OneForm(forms.Form):
@@ -36,6 +38,18 @@ class SeveralForm(forms.Form):
     photos = ResumableFileField(multiple=True)
 
 
+class KindsForm(forms.Form):
+    picture = ResumableFileField(required=False, allowed_types=["image/*", "text/plain"])
+
+
+class ParcelForm(forms.ModelForm[Parcel]):
+    report = ResumableFileField(required=False)
+
+    class Meta:
+        model = Parcel
+        fields = ["label", "report"]
+
+
 class RowForm(forms.Form):
     report = ResumableFileField(required=False)
 
@@ -47,7 +61,9 @@ def told(*values: Any) -> HttpResponse:
     """The digests of what came, as a page."""
     files = [file for value in values for file in (value if isinstance(value, list) else [value])]
     digests = "\n".join(file.sha256 for file in files if file)
-    return HttpResponse(f'<!doctype html><link rel="icon" href="data:,"><pre>{digests}</pre>')
+    return HttpResponse(
+        f'<!doctype html><link rel="icon" href="data:,"><pre id="page">{digests}</pre>'
+    )
 
 
 class One(LoginRequiredMixin, ResumableUploadMixin, FormView[OneForm]):
@@ -68,6 +84,31 @@ class Several(LoginRequiredMixin, ResumableUploadMixin, FormView[SeveralForm]):
     def form_valid(self, form: SeveralForm) -> HttpResponse:
         super().form_valid(form)
         return told(form.cleaned_data["first"], form.cleaned_data["photos"])
+
+
+class Kinds(LoginRequiredMixin, ResumableUploadMixin, FormView[KindsForm]):
+    form_class = KindsForm
+    template_name = "form_pages/page.html"
+    success_url = "/"
+
+    def form_valid(self, form: KindsForm) -> HttpResponse:
+        super().form_valid(form)
+        return told(form.cleaned_data["picture"])
+
+
+class Swapped(One):
+    """The same form, sent and swapped by htmx."""
+
+    template_name = "form_pages/swapped.html"
+
+
+class EditParcel(LoginRequiredMixin, ResumableUploadMixin, UpdateView[Parcel, ParcelForm]):
+    model = Parcel
+    form_class = ParcelForm
+    template_name = "form_pages/page.html"
+
+    def get_success_url(self) -> str:
+        return self.request.path
 
 
 @takes_files

@@ -19,4 +19,12 @@ class Migration(migrations.Migration):
                 ('report', models.FileField(blank=True, upload_to='parcels')),
             ],
         ),
+        migrations.CreateModel(
+            name='Slip',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('scan', models.FileField(blank=True, upload_to='slips')),
+                ('parcel', models.ForeignKey(on_delete=models.deletion.CASCADE, related_name='slips', to='form_pages.parcel')),
+            ],
+        ),
     ]

@@ -235,6 +235,9 @@ export function sentence(error) {
       );
     case "type_not_allowed":
       return gettext("Files of this kind are not taken here. Choose another one.");
+    // A validator of the site has said why, in the language of the person.
+    case "content_refused":
+      return message;
     case "invalid_filename":
       return gettext("The server cannot take a file of this name. Rename it and send it again.");
     default:
