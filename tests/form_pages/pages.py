@@ -66,34 +66,28 @@ def told(*values: Any) -> HttpResponse:
     )
 
 
-class One(LoginRequiredMixin, ResumableUploadMixin, FormView[OneForm]):
+class Told(LoginRequiredMixin, ResumableUploadMixin, FormView[forms.Form]):
+    """Takes the uploads of its form, and tells their digests."""
+
+    template_name = "form_pages/page.html"
+    success_url = "/"
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        super().form_valid(form)
+        fields = [name for name, f in form.fields.items() if isinstance(f, ResumableFileField)]
+        return told(*[form.cleaned_data[name] for name in fields])
+
+
+class One(Told):
     form_class = OneForm
-    template_name = "form_pages/page.html"
-    success_url = "/"
-
-    def form_valid(self, form: OneForm) -> HttpResponse:
-        super().form_valid(form)
-        return told(form.cleaned_data["report"])
 
 
-class Several(LoginRequiredMixin, ResumableUploadMixin, FormView[SeveralForm]):
+class Several(Told):
     form_class = SeveralForm
-    template_name = "form_pages/page.html"
-    success_url = "/"
-
-    def form_valid(self, form: SeveralForm) -> HttpResponse:
-        super().form_valid(form)
-        return told(form.cleaned_data["first"], form.cleaned_data["photos"])
 
 
-class Kinds(LoginRequiredMixin, ResumableUploadMixin, FormView[KindsForm]):
+class Kinds(Told):
     form_class = KindsForm
-    template_name = "form_pages/page.html"
-    success_url = "/"
-
-    def form_valid(self, form: KindsForm) -> HttpResponse:
-        super().form_valid(form)
-        return told(form.cleaned_data["picture"])
 
 
 class Swapped(One):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django import forms
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils.datastructures import MultiValueDict
 from pytest_django import Settings
 
@@ -14,6 +15,8 @@ from tests.support.sessions import upload
 from uploads.engine.admitting import Admission
 from uploads.forms import ResumableFileField, bind_uploads
 from uploads.models import FileSession
+
+from .models import Report
 
 DATA = payload(350)
 #: The scope of `ReportForm.report` without an object.
@@ -45,6 +48,21 @@ def bound(
 def real_commits(transactional_db: None, settings: Settings) -> None:
     """Verifiers run when a test lets them, as in the engine's own tests."""
     settings.TASKS = {"default": {"BACKEND": "tests.support.tasks.HeldBackend"}}
+
+
+@pytest.fixture
+def saves_in_transactions(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each file that the model's storage has saved, whether a transaction was open."""
+    seen: list[bool] = []
+    storage = Report._meta.get_field("report").storage
+    save = storage.save
+
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        seen.append(connection.in_atomic_block)
+        return save(*args, **kwargs)
+
+    monkeypatch.setattr(storage, "save", noting)
+    return seen
 
 
 @pytest.fixture

@@ -114,19 +114,10 @@ def test_of_two_submits_in_the_admin_the_second_is_told_and_saves_nothing(
 
 
 def test_the_admin_copies_before_its_transaction(
-    root: User, make_upload: Make, monkeypatch: pytest.MonkeyPatch
+    root: User, make_upload: Make, saves_in_transactions: list[bool]
 ) -> None:
-    in_transaction: list[bool] = []
-    storage = Report._meta.get_field("report").storage
-    save = storage.save
-
-    def noting(*args: Any, **kwargs: Any) -> Any:
-        in_transaction.append(connection.in_atomic_block)
-        return save(*args, **kwargs)
-
-    monkeypatch.setattr(storage, "save", noting)
     add(root, report=str(make_upload(root, scope=SCOPE).pk))
-    assert in_transaction == [False]
+    assert saves_in_transactions == [False]
     assert Report.objects.get().report.name == "reports/notes.txt"
 
 

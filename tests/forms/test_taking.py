@@ -129,21 +129,12 @@ def test_a_form_without_an_upload_takes_none(alice: User) -> None:
 
 
 def test_a_model_s_file_is_copied_before_the_transaction(
-    alice: User, make_upload: Make, reports: None, media: Path, monkeypatch: pytest.MonkeyPatch
+    alice: User, make_upload: Make, reports: None, saves_in_transactions: list[bool]
 ) -> None:
-    in_transaction: list[bool] = []
-    storage = Report._meta.get_field("report").storage
-    save = storage.save
-
-    def noting(*args: Any, **kwargs: Any) -> Any:
-        in_transaction.append(connection.in_atomic_block)
-        return save(*args, **kwargs)
-
-    monkeypatch.setattr(storage, "save", noting)
     form = model_form(alice, [str(make_upload(alice, scope=MODEL_SCOPE).pk)])
     with taking_uploads(form):
         form.save()
-    assert in_transaction == [False]
+    assert saves_in_transactions == [False]
     assert saved() == DATA
     assert Report.objects.get().report.name == "reports/notes.txt"
     assert content_files() == []
