@@ -1,7 +1,7 @@
 """What the database itself refuses, whatever the code above it believes."""
 
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from uploads.models import (
 )
 
 SHA = "a" * 64
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 OPEN = [SessionStatus.ACTIVE, SessionStatus.ASSEMBLING]
 ENDED = [SessionStatus.FAILED, SessionStatus.CANCELLED, SessionStatus.EXPIRED]
 
@@ -51,8 +52,8 @@ def stored(**given: Any) -> StoredFile:
         {"received_count": -1},
         {"status": "completed"},
         {"status": "completed", "sha256": SHA},
-        {"trashed_at": timezone.now()},
-        {"status": "failed", "trashed_at": timezone.now()},
+        {"trashed_at": LONG_AGO},
+        {"status": "failed", "trashed_at": LONG_AGO},
     ],
     ids=str,
 )
