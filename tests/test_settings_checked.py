@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from config.guards import guards
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
@@ -24,6 +25,14 @@ from uploads.core.plan import MAX_CHUNK_SIZE, MIB, MIN_CHUNK_SIZE
         ({"ROOT": "x", "PAGE_SIZE": "50"}, "PAGE_SIZE"),
         ({"ROOT": "x", "SESSION_HOURS": -1}, "SESSION_HOURS"),
         ({"ROOT": "x", "MEMORY_POOL": 1.5}, "MEMORY_POOL"),
+        ({"ROOT": "x", "ALLOWED_EXTENSIONS": "pdf"}, "ALLOWED_EXTENSIONS"),
+        ({"ROOT": "x", "DENIED_EXTENSIONS": [1]}, "DENIED_EXTENSIONS"),
+        ({"ROOT": "x", "CHECK_CONTENT": "no"}, "CHECK_CONTENT"),
+        ({"ROOT": "x", "QUOTA_BYTES": -1}, "QUOTA_BYTES"),
+        ({"ROOT": "x", "QUOTA_UPLOADS": "10"}, "QUOTA_UPLOADS"),
+        ({"ROOT": "x", "GROUP_QUOTAS": {"a": 5}}, "GROUP_QUOTAS"),
+        ({"ROOT": "x", "GROUP_QUOTAS": {"a": {"FILES": 5}}}, "GROUP_QUOTAS"),
+        ({"ROOT": "x", "GROUP_QUOTAS": {"a": {"BYTES": 1.5}}}, "GROUP_QUOTAS"),
     ],
     ids=str,
 )
@@ -41,3 +50,27 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert config.session_lifetime.total_seconds() == 48 * 3600
     assert config.memory_pool == 48 * MIB
     assert folders.check_settings() == []
+
+
+def test_extensions_are_the_same_however_they_are_written() -> None:
+    config = conf.parse({"ROOT": "/x", "ALLOWED_EXTENSIONS": [".PDF", "Tar.gz", "pdf"]})
+    assert config.allowed_extensions == ("pdf", "tar.gz")
+
+
+def test_what_may_come_in_can_be_said_in_the_environment() -> None:
+    assert guards({}) == {}
+    environment = {
+        "HOLDFAST_ALLOWED_EXTENSIONS": "pdf, .txt,",
+        "HOLDFAST_DENIED_EXTENSIONS": "",
+        "HOLDFAST_QUOTA_BYTES": "1000",
+        "HOLDFAST_QUOTA_UPLOADS": "none",
+    }
+    assert guards(environment) == {
+        "ALLOWED_EXTENSIONS": ["pdf", ".txt"],
+        "DENIED_EXTENSIONS": [],
+        "QUOTA_BYTES": 1000,
+        "QUOTA_UPLOADS": None,
+    }
+    for text in ("", "5 GB", "-1", "1.5", "٣"):
+        with pytest.raises(ImproperlyConfigured, match="HOLDFAST_QUOTA_BYTES"):
+            guards({"HOLDFAST_QUOTA_BYTES": text})

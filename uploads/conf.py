@@ -1,22 +1,26 @@
 """The only reader of `settings.UPLOADS`. Everything else asks `conf.current()`."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
+from uploads.core.extensions import DANGEROUS
 from uploads.core.plan import MAX_CHUNK_SIZE, MIB, MIN_CHUNK_SIZE
 
 #: What the setting is called.
 SETTING = "UPLOADS"
 DURABILITIES = ("file", "chunk")
+#: What a quota of a group may say.
+QUOTAS = ("BYTES", "UPLOADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,21 @@ class Config:
     #: What a power cut may cost: "file" syncs data when a file completes, "chunk" syncs each chunk
     #: before it is acknowledged.
     durability: str = "file"
+    #: Ends of names (`pdf`, `tar.gz`), or whole names, without a dot before them. The only ones
+    #: that are taken, where any are named.
+    allowed_extensions: tuple[str, ...] = ()
+    #: Those that are not, whatever is allowed.
+    denied_extensions: tuple[str, ...] = DANGEROUS
+    #: Whether content must be what its name and its declared type say, if those say anything.
+    check_content: bool = True
+    #: Bytes of one person's files and unfinished uploads together; None for as many as there is
+    #: room for.
+    quota_bytes: int | None = None
+    #: Unfinished uploads of one person at once; None for any number.
+    quota_uploads: int | None = 10_000
+    #: Other quotas for members of a group, by its name: `{"editors": {"BYTES": 10 * 1024**4}}`.
+    #: Each is the most generous of all groups of a person, and stands in the place of the general.
+    group_quotas: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
     #: Dotted paths of callables that look at a whole file before it counts as complete: each is
     #: given a Django `File` (`uploads.forms.UploadedContent`) and refuses by a ValidationError.
     validators: tuple[str, ...] = ()
@@ -68,7 +87,7 @@ class Config:
 
 def parse(given: Mapping[str, Any]) -> Config:
     """Raises ImproperlyConfigured, naming the key, for what cannot be right."""
-    known = {field.name.upper(): field.name for field in fields(Config)}
+    known = {key.name.upper(): key.name for key in fields(Config)}
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise ImproperlyConfigured(
@@ -80,8 +99,9 @@ def parse(given: Mapping[str, Any]) -> Config:
         raise ImproperlyConfigured('UPLOADS["ROOT"] must be a path')
     values = {known[key]: value for key, value in given.items()}
     values["root"] = Path(values["root"])
-    if "validators" in values:
-        values["validators"] = _paths(values["validators"])
+    for name, convert in _CONVERTED.items():
+        if name in values:
+            values[name] = convert(values[name])
     config = Config(**values)
     _check(config)
     return config
@@ -93,13 +113,51 @@ def _paths(value: Any) -> tuple[str, ...]:
     raise ImproperlyConfigured('UPLOADS["VALIDATORS"] must be a list of dotted paths')
 
 
+def _extensions(key: str, value: Any) -> tuple[str, ...]:
+    """Without regard to case, and to a dot before them."""
+    if isinstance(value, list | tuple | set | frozenset) and all(isinstance(e, str) for e in value):
+        return tuple(sorted({e.casefold().removeprefix(".") for e in value}))
+    raise ImproperlyConfigured(f'UPLOADS["{key}"] must be a list of extensions, such as ["pdf"]')
+
+
+def _group_quotas(value: Any) -> Mapping[str, Mapping[str, int | None]]:
+    if not isinstance(value, Mapping) or not all(
+        isinstance(quota, Mapping) and set(quota) <= set(QUOTAS) for quota in value.values()
+    ):
+        raise ImproperlyConfigured(
+            'UPLOADS["GROUP_QUOTAS"] must be a dict from names of groups to dicts with '
+            f"{' and '.join(QUOTAS)}"
+        )
+    for name, quota in value.items():
+        for key, limit in quota.items():
+            _check_quota(f"GROUP_QUOTAS of {name!r}, {key},", limit)
+    return MappingProxyType({name: MappingProxyType(dict(quota)) for name, quota in value.items()})
+
+
+def _check_quota(key: str, value: Any) -> None:
+    if value is not None and (type(value) is not int or value < 0):
+        raise ImproperlyConfigured(
+            f"UPLOADS: {key} must be a whole number, 0 or more, or None for no limit"
+        )
+
+
+_CONVERTED: dict[str, Callable[[Any], Any]] = {
+    "validators": _paths,
+    "allowed_extensions": partial(_extensions, "ALLOWED_EXTENSIONS"),
+    "denied_extensions": partial(_extensions, "DENIED_EXTENSIONS"),
+    "group_quotas": _group_quotas,
+}
+
+
 def _check(config: Config) -> None:
-    for field in fields(Config):
-        value = getattr(config, field.name)
-        if field.type is int and (type(value) is not int or value < 1):
-            raise ImproperlyConfigured(
-                f'UPLOADS["{field.name.upper()}"] must be a whole number > 0'
-            )
+    for key in fields(Config):
+        value = getattr(config, key.name)
+        if key.type is int and (type(value) is not int or value < 1):
+            raise ImproperlyConfigured(f'UPLOADS["{key.name.upper()}"] must be a whole number > 0')
+    if type(config.check_content) is not bool:
+        raise ImproperlyConfigured('UPLOADS["CHECK_CONTENT"] must be True or False')
+    _check_quota("QUOTA_BYTES", config.quota_bytes)
+    _check_quota("QUOTA_UPLOADS", config.quota_uploads)
     if config.durability not in DURABILITIES:
         raise ImproperlyConfigured(
             f'UPLOADS["DURABILITY"] must be one of {", ".join(map(repr, DURABILITIES))}'

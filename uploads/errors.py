@@ -73,7 +73,7 @@ class FileTypeNotAllowed(UnsupportedMedia):
 
 
 class ContentRefused(UnsupportedMedia):
-    """A validator of the project has looked at the whole file and does not take it."""
+    """Somebody has looked at the content and does not take it: the upload has failed."""
 
     code = "content_refused"
     title = "The content of this file is not taken here"
@@ -181,6 +181,11 @@ class RangeNotSatisfiable(UploadError):
 class TooLarge(UploadError):
     code = "too_large"
     title = "This is larger than allowed"
+
+
+class QuotaExceeded(TooLarge):
+    code = "quota_exceeded"
+    title = "This would be more than you may have here"
 
 
 class DigestMismatch(UploadError):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dj_database_url
 
+from .guards import guards
 from .secret import secret_key
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -143,6 +144,7 @@ TASKS = {"default": {"BACKEND": "uploads.engine.threads.ThreadBackend"}}
 UPLOADS = {
     "ROOT": CHUNKED_UPLOAD_PATH,
     "DURABILITY": os.environ.get("HOLDFAST_DURABILITY", "file"),
+    **guards(os.environ),
 }
 
 LOGGING = {

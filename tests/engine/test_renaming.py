@@ -17,11 +17,11 @@ DATA = payload(350)
 
 def test_everything_that_follows_from_the_name_changes_with_it(alice: User) -> None:
     session = upload(alice, DATA, filename="old.txt", folder="Papers")
-    renamed = rename(session, "Film.MKV")
+    renamed = rename(session, "Film.MPG")
     assert renamed == fresh(session)
     for row in (renamed, fresh(session)):
-        assert row.path == "Papers/Film.MKV"
-        assert (row.search_name, row.kind) == ("papers/film.mkv", "video")
+        assert row.path == "Papers/Film.MPG"
+        assert (row.search_name, row.kind) == ("papers/film.mpg", "video")
     assert session.events.get(kind=EventKind.RENAMED).detail == "Papers/old.txt"
     assert content_of(renamed) == DATA
 

@@ -15,8 +15,9 @@ MAX_SEARCH_NAME_BYTES = 2400
 #: Bytes of its end that are kept where it is longer: case folded, the longest file name has 1,530.
 _SEARCH_NAME_END = 1600
 
-#: Unicode categories that cannot be shown honestly: controls and lone surrogates.
-_UNSHOWABLE = {"Cc", "Cs"}
+#: Unicode categories that cannot be shown honestly: controls, lone surrogates, and what ends a line
+#: or a paragraph.
+_UNSHOWABLE = {"Cc", "Cs", "Zl", "Zp"}
 #: Embeddings, overrides and isolates: they make `exe.txt` out of `txt.exe` (UAX #9, section 2).
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 

@@ -24,6 +24,7 @@ from .access import reread
 from .bits import drop_tail, write_tail
 from .database import let_go_of_databases
 from .durability import acknowledging_transaction, each_chunk_is_synced
+from .quotas import check_quota_of
 from .reading import pieces_of
 from .receiving import IncomingChunk, incoming_chunk, missing_staging
 from .tails import remove_tail_in_passing
@@ -225,6 +226,7 @@ class _TailKeeper:
             if not self._is_next(session, length) or (self._is_named and session.tail_name != name):
                 return
             write_tail(session, name, length, self._chunk.digest_so_far())
+            check_quota_of(session)
         self._is_named, self._kept = True, length
         if session.tail_name != name:
             remove_tail_in_passing(session, session.tail_name)

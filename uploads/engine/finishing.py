@@ -139,11 +139,11 @@ def _agrees(session: FileSession, computed: str) -> bool:
 
 
 def _is_taken(session: FileSession, sha256: str, data: StagedFile) -> bool:
-    """Whether the project's validators take the content; else the session fails."""
+    """Whether the content is taken; else the session fails."""
     try:
         validate(lambda: staged_content(session, sha256, data))
     except ContentRefused as refusal:
-        _fail(session, refusal.detail)
+        _fail(session, refusal.detail, refusal.members.get("evidence", ""))
         return False
     return True
 

@@ -15,6 +15,7 @@ from uploads.core.bitmap import Bitmap
 from uploads.core.plan import grown_chunk_size
 from uploads.errors import (
     DigestMismatch,
+    QuotaExceeded,
     StorageFull,
     StorageUnavailable,
     TicketExpired,
@@ -32,6 +33,8 @@ from .background import enqueue_finish
 from .durability import acknowledging_transaction, each_chunk_is_synced, synced_transaction
 from .events import record
 from .finishing import finish
+from .inspecting import check_name
+from .quotas import check_quota
 from .receiving import assemble_if_whole
 from .recovery import recover_if_stuck
 from .room import check_room, prepared_store
@@ -86,11 +89,12 @@ class Offer:
 def open_session(owner: AbstractBaseUser, offer: Offer) -> tuple[Outcome, FileSession]:
     """The owner's session for this file and scope: complete, open, or a new one.
 
-    Raises TooLarge, FileTypeNotAllowed, TicketExpired, StorageFull, ContentRefused where content
-    that is here already is not taken under this name, or DigestMismatch for an empty file with
-    another hash.
+    Raises TooLarge, QuotaExceeded, FileTypeNotAllowed, TicketExpired, StorageFull, ContentRefused
+    where content that is here already is not taken under this name, or DigestMismatch for an empty
+    file with another hash.
     """
     check_admission(offer.admission, offer.filename, offer.size, offer.mime_type)
+    check_name(offer.filename, offer.mime_type)
     if offer.size is not None:
         check_size(offer.size, offer.sha256)
     for _ in range(_ROUNDS):
@@ -202,8 +206,14 @@ def _copied(owner: AbstractBaseUser, offer: Offer, known: FileSession) -> FileSe
     session.received_count = session.plan.total
     session.received = Bitmap.full(session.plan.total).to_bytes()
     session.status = SessionStatus.COMPLETED
-    # Under its new name, or in its new scope, they may not take what they took before.
-    validate(lambda: stored_content(session, known.stored_file))
+    stored = StoredFile.objects.filter(sessions=known.pk).first()
+    if stored is None:
+        raise _LookAgainError
+    try:
+        # Under its new name, or in its new scope, it may not be taken as it was before.
+        validate(lambda: stored_content(session, stored))
+    except FileNotFoundError:
+        raise _LookAgainError from None
     reach(Failpoint.SESSION_COPY)
     with synced_transaction():
         # Under its lock, so that it is not deleted now: as a verifier takes known content.
@@ -219,6 +229,7 @@ def _copied(owner: AbstractBaseUser, offer: Offer, known: FileSession) -> FileSe
         record(session.pk, EventKind.OPENED)
         record(session.pk, EventKind.COMPLETED)
         usage.add(session.owner_id, 1, session.plan.size)
+        check_quota(owner)
     announce_completed(session)
     return session
 
@@ -239,7 +250,8 @@ def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
             if session.status == SessionStatus.ASSEMBLING:
                 record(session.pk, EventKind.RECEIVED)
             _look_again_if_complete(owner, offer)
-    except (IntegrityError, _LookAgainError, StorageFull, StorageUnavailable):
+            check_quota(owner)
+    except (IntegrityError, _LookAgainError, QuotaExceeded, StorageFull, StorageUnavailable):
         store.discard(session.pk)
         raise
     if session.status == SessionStatus.ASSEMBLING:

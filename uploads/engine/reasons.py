@@ -11,6 +11,18 @@ OTHER_HASH = gettext_noop(
     "The file that arrived does not have the declared SHA-256. Every chunk arrived as it was sent, "
     "so the file changed meanwhile, or what was declared was wrong."
 )
+#: What `inspecting` says of content.
+OTHER_KIND = gettext_noop(
+    "The content of this file is not what its name and its type say. If the name is wrong, give "
+    "the file the right one and send it again."
+)
+HIDDEN_PROGRAM = gettext_noop(
+    "The content of this file is a program, which is not taken here under any name."
+)
+HIDDEN_FILE = gettext_noop(
+    "This image has another file hidden in it, which is not taken here. Save it anew as an image, "
+    "and send that."
+)
 
 
 def is_refusal(error: str) -> bool:

@@ -11,6 +11,7 @@ from hmac import compare_digest
 
 from uploads.core.bodies import ByteSource, pieces
 from uploads.core.digests import ALGORITHMS, Digest, fingerprint
+from uploads.core.signatures import HEAD_LENGTH
 from uploads.errors import (
     ChunkConflict,
     ChunkNotFound,
@@ -32,6 +33,8 @@ from .bits import write_bitmap
 from .buffers import Body, open_body
 from .database import let_go_of_databases
 from .durability import acknowledging_transaction, each_chunk_is_synced
+from .inspecting import check_first_chunk
+from .quotas import check_quota_of
 from .reasons import DATA_LOST
 from .room import check_room
 from .tails import remove_tail_in_passing
@@ -102,6 +105,8 @@ class IncomingChunk:
         self._received = 0
         self._fingerprint = fingerprint()
         self._hashers = {name: ALGORITHMS[name]() for name in algorithms}
+        #: Its first bytes, as many as are looked at.
+        self._head = b""
 
     @property
     def length(self) -> int:
@@ -141,6 +146,8 @@ class IncomingChunk:
             self._body.write(piece)
         # Only now: a disk may have refused to take it.
         self._received = received
+        if len(self._head) < HEAD_LENGTH:
+            self._head += piece[: HEAD_LENGTH - len(self._head)]
         self._fingerprint.update(piece)
         for hasher in self._hashers.values():
             hasher.update(piece)
@@ -148,7 +155,8 @@ class IncomingChunk:
     def commit(self, declared: Sequence[Digest] = ()) -> Receipt:
         """Check all, then store. `declared` digests are of the algorithms named at the start.
 
-        Raises LengthMismatch, DigestMismatch, ChunkConflict or the refusal of the session's state.
+        Raises LengthMismatch, DigestMismatch, ChunkConflict, QuotaExceeded, ContentRefused or the
+        refusal of the session's state.
         """
         if self._received != self._length:
             raise _wrong_length(self._index, self._length, self._received)
@@ -191,6 +199,7 @@ class IncomingChunk:
         settled = self._settled_by_row()
         if settled:
             return settled
+        check_first_chunk(self._session, self._index, self._head)
         try:
             receipt, whole, tail = self._written(body)
         except StagingMissing as error:
@@ -259,6 +268,7 @@ class IncomingChunk:
             bitmap.add(self._index)
             write_bitmap(session, bitmap)
             whole = assemble_if_whole(session)
+            check_quota_of(session)
         return session, whole, "" if session.tail_name else tail
 
 

@@ -15,6 +15,7 @@ from .background import enqueue_finish
 from .bits import drop_tail, write_bitmap
 from .durability import acknowledging_transaction, each_chunk_is_synced
 from .opening import check_size
+from .quotas import check_quota
 from .reading import pieces_of
 from .receiving import assemble_if_whole, missing_staging
 from .room import check_room
@@ -152,6 +153,7 @@ def _declared(found: FileSession, size: int) -> bool:
             return False
         FileSession.objects.filter(pk=session.pk).update(size=size)
         session.size = size
+        check_quota(session.owner)
         bitmap = Bitmap(bytes(session.received), plan.total)
         if ends_in_tail:
             index = bitmap.first_missing()

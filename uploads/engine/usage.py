@@ -38,6 +38,12 @@ def add(owner_id: Any, files: int, bytes_: int) -> None:
     )
 
 
+def locked(owner_id: Any) -> Usage:
+    """The row of the user, made where there is none, and theirs until the transaction ends."""
+    _ensure(owner_id)
+    return Usage.objects.select_for_update().get(pk=owner_id)
+
+
 def drifted() -> Iterator[Any]:
     """Ids of the users whose row does not say what their files add up to, at a first look."""
     for batch in rows_in_batches(get_user_model().objects.only("pk")):
@@ -53,8 +59,7 @@ def recount(owner_id: Any) -> bool:
     """
     reach(Failpoint.USAGE_RECOUNT)
     with transaction.atomic():
-        _ensure(owner_id)
-        row = Usage.objects.select_for_update().get(pk=owner_id)
+        row = locked(owner_id)
         files, bytes_ = _actual([owner_id]).get(owner_id, (0, 0))
         if (row.stored_files, row.stored_bytes) == (files, bytes_):
             return False

@@ -1,4 +1,7 @@
-"""The project's own say about content, `UPLOADS["VALIDATORS"]`, before it counts as complete."""
+"""The last look at content before it counts as complete: ours, and that of the project.
+
+A virus scanner is one of `UPLOADS["VALIDATORS"]`.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +12,7 @@ from django.utils.module_loading import import_string
 from uploads import conf
 from uploads.errors import ContentRefused
 
+from .inspecting import check_whole
 from .uploaded import UploadedContent
 
 #: Characters of what a validator says that are kept: a paragraph, not a report.
@@ -16,12 +20,14 @@ _LONGEST = 1000
 
 
 def validate(content: Callable[[], UploadedContent]) -> None:
-    """Let each validator look at the content, which is asked for only if there is one.
+    """Look at the content, then let each validator of the project do so.
 
-    Raises ContentRefused, in the words of the first that raises a ValidationError. Whatever else
-    one raises is a defect, or something that passes: nothing is complete then, and the verifier is
-    asked again.
+    Raises ContentRefused: ours, or in the words of the first that raises a ValidationError.
+    Whatever else one raises is a defect, or something that passes: nothing is complete then, and
+    the verifier is asked again.
     """
+    with content() as file:
+        check_whole(file)
     for path in conf.current().validators:
         with content() as file:
             _ask(import_string(path), file)

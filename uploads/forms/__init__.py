@@ -8,6 +8,7 @@ from uploads.engine.uploaded import UploadedContent
 
 from .admin import ResumableAdminMixin
 from .binding import bind_uploads
+from .checking import validate_uploaded_file
 from .fields import ResumableFileField
 from .taking import taking_uploads
 from .views import ResumableUploadMixin, takes_files
@@ -23,4 +24,5 @@ __all__ = [
     "bind_uploads",
     "takes_files",
     "taking_uploads",
+    "validate_uploaded_file",
 ]

@@ -7,6 +7,8 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from uploads.core.bodies import ByteSource
@@ -15,10 +17,26 @@ from uploads.engine.admitting import Admission
 from uploads.engine.finishing import finish
 from uploads.engine.opening import Offer
 from uploads.engine.sending import send_whole
-from uploads.errors import ContentRefused, StorageFull, UploadError
+from uploads.errors import (
+    ContentRefused,
+    FileTypeNotAllowed,
+    QuotaExceeded,
+    StorageFull,
+    UploadError,
+)
 from uploads.models import FileSession
 
-_FULL = _("The server has no room left. Nothing was lost: try again once there is room.")
+_SENTENCES: dict[type[UploadError], Promise] = {
+    StorageFull: _("The server has no room left. Nothing was lost: try again once there is room."),
+    QuotaExceeded: _(
+        "You have no room left here. Nothing was lost: delete files, or cancel unfinished uploads, "
+        "and choose it again."
+    ),
+    FileTypeNotAllowed: _(
+        "A file of this kind, or of this name, is not taken here. Nothing was lost: choose another "
+        "one, or give it its right name."
+    ),
+}
 _BUSY = _("The server could not take the file just now. Nothing was lost: choose it again.")
 
 
@@ -70,5 +88,6 @@ def _from(file: "UploadedFile[Any]") -> Callable[[int], ByteSource]:
 
 def _sentence(error: UploadError) -> Any:
     if isinstance(error, ContentRefused):
-        return error.detail
-    return _FULL if isinstance(error, StorageFull) else _BUSY
+        return gettext(error.detail)
+    kinds = (kind for kind in type(error).__mro__ if kind in _SENTENCES)
+    return _SENTENCES.get(next(kinds, UploadError), _BUSY)

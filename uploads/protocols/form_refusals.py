@@ -36,6 +36,14 @@ _SENTENCES: dict[type[UploadError], Promise] = {
         "This is too large: a file, or all files of one form together, may have %(limit)s. Nothing "
         "was lost: choose smaller ones, or send several one by one."
     ),
+    errors.QuotaExceeded: _(
+        "You have no room left here: with this you would have more than you may. Nothing was lost: "
+        "delete files, or cancel unfinished uploads, and send them again."
+    ),
+    errors.FileTypeNotAllowed: _(
+        "A file of this kind, or of this name, is not taken here. Nothing was lost: choose another "
+        "one, or give it its right name."
+    ),
     errors.StorageFull: _(
         "The server has no room left. Nothing was lost: what is here stays. Send the rest again "
         "once there is room."
@@ -59,7 +67,11 @@ def sentence_for(error: UploadError) -> str:
     """What a person is told, with the name of the file that it is about, where that is known."""
     kinds = (kind for kind in type(error).__mro__ if kind in _SENTENCES)
     values = {"limit": filesizeformat(conf.current().max_file_size)}
-    sentence = str(_SENTENCES[next(kinds)]) % values
+    sentence = (
+        gettext(error.detail)
+        if isinstance(error, errors.ContentRefused)
+        else str(_SENTENCES[next(kinds)]) % values
+    )
     name = error.members.get("filename")
     if not name:
         return sentence

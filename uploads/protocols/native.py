@@ -7,6 +7,7 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from uploads import conf
 from uploads.engine import completing, opening, receiving, removing, sizing
@@ -175,11 +176,11 @@ def _summary(session: FileSession) -> dict[str, Any]:
         "urls": _urls(session),
     }
     if session.status == SessionStatus.FAILED:
-        body["error"] = session.error
+        body["error"] = gettext(session.error)
         if is_refusal(session.error):
             body["refused"] = True
     elif is_damaged(session):
-        body["error"] = DAMAGED_ERROR
+        body["error"] = gettext(DAMAGED_ERROR)
     return body
 
 

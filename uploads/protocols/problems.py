@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 
 from django.http import HttpResponse
+from django.utils.translation import gettext
 
 from uploads import errors
 from uploads.errors import UploadError
@@ -54,7 +55,8 @@ def problem(error: UploadError) -> HttpResponse:
         "type": f"urn:holdfast:problem:{error.code}",
         "title": error.title,
         "status": status,
-        "detail": error.detail,
+        # What people are shown as it is has translations; what only programmers read has none.
+        "detail": gettext(error.detail),
         "code": error.code,
     }
     response = HttpResponse(json.dumps(body), status=status, content_type=MEDIA_TYPE)

@@ -23,7 +23,7 @@ from uploads.engine.removing import remove as remove_session
 from uploads.engine.renaming import rename as rename_session
 from uploads.engine.trash import restore as restore_sessions
 from uploads.engine.trash import trash
-from uploads.errors import SessionGone, SessionNotFound
+from uploads.errors import ContentRefused, FileTypeNotAllowed, SessionGone, SessionNotFound
 from uploads.models import FileSession, SessionStatus
 from uploads.protocols.auth import is_of_another
 
@@ -106,6 +106,12 @@ def rename(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> Ht
         rename_session(session, clean_filename(given))
     except ValueError as reason:
         return _refused_name(request, session, given, gettext(str(reason)))
+    except FileTypeNotAllowed:
+        sentence = gettext("a file of this name is not taken here")
+        return _refused_name(request, session, given, sentence)
+    except ContentRefused:
+        sentence = gettext("the content of the file is not what this name says")
+        return _refused_name(request, session, given, sentence)
     except (SessionGone, SessionNotFound) as error:
         raise Http404 from error
     return _to(reverse("uploads:details", kwargs={"session_id": session_id}))

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from uploads import conf
 from uploads.core.plan import MIB
+from uploads.engine.quotas import bytes_used, quota_of
 from uploads.engine.recovery import recover_if_stuck
 from uploads.engine.rereading import DAMAGED_ERROR, is_damaged
 from uploads.engine.trash import UNDO, restorable
@@ -123,6 +124,7 @@ def list_context(user: AbstractBaseUser, listing: Listing) -> dict[str, Any]:
     rows = _rows(page.sessions, now)
     unfinished = _unfinished(user, now) if listing.is_front else []
     usage = usage_of(user)
+    quota = quota_of(user).bytes
     return {
         "listing": listing,
         "page": page,
@@ -135,6 +137,8 @@ def list_context(user: AbstractBaseUser, listing: Listing) -> dict[str, Any]:
         "empty": _is_empty(listing, page, unfinished, usage),
         "usage": usage,
         "free_bytes": _about(get_store().free_bytes()),
+        "quota_bytes": quota,
+        "used_bytes": None if quota is None else bytes_used(user),
         "sorts": SORTS,
         "kinds": KINDS,
         "list_url": reverse("uploads:handshake") + listing.query(),

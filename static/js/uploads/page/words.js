@@ -212,6 +212,14 @@ export function sentence(error) {
       return fill(gettext("This file is too large: this server takes files of at most %(size)s."), {
         size: size(Number(values.limit)),
       });
+    case "quota_exceeded":
+      return values.quota === "uploads"
+        ? gettext(
+            "You have as many unfinished uploads as you may. Nothing is lost: finish or cancel some, then try again.",
+          )
+        : gettext(
+            "You have no room left here. Nothing is lost: delete files or cancel uploads, then try again.",
+          );
     case "storage_full":
       return gettext(
         "The server’s disk is full. Nothing was lost: what was received stays, and the upload goes on once there is room.",
@@ -234,8 +242,10 @@ export function sentence(error) {
         "This page is too old to send the file. Nothing is lost: load it anew, and choose the file again.",
       );
     case "type_not_allowed":
-      return gettext("Files of this kind are not taken here. Choose another one.");
-    // A validator of the site has said why, in the language of the person.
+      return gettext(
+        "A file of this kind, or of this name, is not taken here. Choose another one, or give it its right name.",
+      );
+    // The server has said why, in the language of the person.
     case "content_refused":
       return message;
     case "invalid_filename":

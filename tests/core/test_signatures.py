@@ -1,0 +1,128 @@
+"""What content is, against what is said of it: no honest file is refused, no false one taken."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.signatures import BEGINNINGS, beginning
+from uploads.core.signatures import (
+    HEAD_LENGTH,
+    content_contradiction,
+    contradiction,
+    families,
+    is_program,
+)
+
+EVERY = [(extension, first) for extension, kinds in BEGINNINGS.items() for first in kinds]
+TEXTS = {"txt", "csv", "svg", "html", "py"}
+#: Files that begin alike.
+ALIKE = [{"zip", "docx", "odt", "epub"}, {"gz", "tgz"}]
+
+
+def whole(first: bytes, extension: str) -> bytes:
+    return first + (b"x" if extension in TEXTS else b"\x00") * 600
+
+
+@pytest.mark.parametrize(("extension", "first"), EVERY, ids=lambda value: str(value)[:30])
+def test_every_kind_of_file_is_taken_for_what_it_is(extension: str, first: bytes) -> None:
+    head = whole(first, extension)
+    assert content_contradiction(f"file.{extension}", "", head) is None
+    assert content_contradiction(f"FILE.{extension.upper()} ", "", head) is None
+    assert content_contradiction(f"file.{extension}", "application/octet-stream", head) is None
+    assert content_contradiction("file.unknown", "", head) is None
+    assert content_contradiction("no extension", "x/y", head) is None
+
+
+#: Of these everything else is told apart; beginnings of others are too various.
+CERTAIN = ["png", "jpg", "gif", "bmp", "webp", "pdf", "zip", "7z", "rar", "gz", "xz", "flac", "exe"]
+
+
+@pytest.mark.parametrize("extension", CERTAIN)
+def test_nothing_else_passes_for_a_file_with_a_signature(extension: str) -> None:
+    for other in BEGINNINGS:
+        alike = other == extension or any({extension, other} <= kinds for kinds in ALIKE)
+        found = content_contradiction(f"file.{extension}", "", whole(beginning(other), other))
+        assert (found is None) == alike, (extension, other, found)
+    assert content_contradiction(f"file.{extension}", "", b"<?php system('id'); ?>")
+    assert content_contradiction(f"file.{extension}", "", bytes(range(1, 200)))
+
+
+@pytest.mark.parametrize("extension", ["txt", "csv", "svg", "json", "mp4", "mp3", "doc", "ttf"])
+@pytest.mark.parametrize("other", ["png", "zip", "pdf", "exe", "7z"])
+def test_what_has_no_signature_of_its_own_is_not_that_of_another(
+    extension: str, other: str
+) -> None:
+    head = whole(beginning(other), other)
+    taken = extension == "doc" and other == "zip"
+    assert (content_contradiction(f"file.{extension}", "", head) is None) == taken
+
+
+@pytest.mark.parametrize(
+    ("name", "mime_type"),
+    [
+        ("a.png", "image/png"),
+        ("a.jpg", "image/jpeg; charset=binary"),
+        ("a.jpg", "image/pjpeg"),
+        # As Windows declares them.
+        ("a.csv", "application/vnd.ms-excel"),
+        ("a.zip", "application/x-zip-compressed"),
+        ("a.rtf", "application/msword"),
+        ("a.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        # As browsers do: TypeScript, and video.
+        ("a.ts", "video/mp2t"),
+        ("a.m4a", "audio/mp4"),
+        ("a.ogg", "video/ogg"),
+        ("a.svgz", "image/svg+xml"),
+        ("a.json", "application/json"),
+        ("a.xml", "text/xml"),
+        ("a.tar.gz", "application/gzip"),
+        ("a.unknown", "image/png"),
+        ("a.png", "application/octet-stream"),
+        ("a.png", ""),
+        ("a", "text/plain"),
+    ],
+)
+def test_names_and_types_that_agree(name: str, mime_type: str) -> None:
+    assert contradiction(name, mime_type) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "mime_type", "said"),
+    [
+        ("a.png", "application/pdf", "PNG ≠ PDF"),
+        ("a.pdf", "image/jpeg", "PDF ≠ JPEG"),
+        ("a.jpg", "text/html", "JPEG ≠ text"),
+        ("a.txt", "application/zip", "text ≠ ZIP"),
+        ("a.zip", "image/png; charset=x", "ZIP ≠ PNG"),
+    ],
+)
+def test_names_and_types_that_exclude_each_other(name: str, mime_type: str, said: str) -> None:
+    assert contradiction(name, mime_type) == said
+
+
+def test_the_declared_type_counts_where_the_name_says_nothing() -> None:
+    pdf = whole(beginning("pdf"), "pdf")
+    assert content_contradiction("scan", "image/png", pdf) == "PNG ≠ PDF"
+    assert content_contradiction("scan", "application/pdf", pdf) is None
+
+
+def test_nothing_contradicts_a_file_without_bytes() -> None:
+    assert content_contradiction("a.png", "image/png", b"") is None
+    assert families(b"") == frozenset()
+
+
+@given(st.binary(max_size=HEAD_LENGTH), st.text(max_size=60), st.text(max_size=60))
+def test_any_bytes_under_any_name_have_an_answer(head: bytes, name: str, mime_type: str) -> None:
+    families(head)
+    is_program(head)
+    contradiction(name, mime_type)
+    content_contradiction(name, mime_type, head)
+
+
+@given(st.binary(min_size=64, max_size=300))
+def test_a_program_is_told_wherever_its_header_points(filler: bytes) -> None:
+    at = len(filler) + 4
+    head = b"MZ" + filler[:58].ljust(58, b"x") + at.to_bytes(4, "little")
+    head = head.ljust(at, b"\x00") + b"PE\x00\x00"
+    assert is_program(head)
+    assert not is_program(b"MZ" + b"etal fatigue.txt" * 20)

@@ -1,0 +1,110 @@
+"""What one person may have here: bytes, and unfinished uploads.
+
+What is reserved counts like what is stored: an unfinished upload with its declared size, or with
+what has come of it where that is not declared; and what was deleted a moment ago, until it cannot
+be brought back. The check comes last in the transaction that adds something, under the lock of the
+person's row (`usage`): of two at once, the second sees what the first has added.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import Count, F, Sum
+from django.db.models.functions import Coalesce
+
+from uploads import conf
+from uploads.errors import QuotaExceeded
+from uploads.models import FileSession, SessionStatus
+
+from . import usage
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a person may have; None for no limit."""
+
+    #: Of files and unfinished uploads together.
+    bytes: int | None
+    #: Unfinished uploads.
+    uploads: int | None
+
+
+def quota_of(owner: AbstractBaseUser) -> Quota:
+    """The general one, each half of it replaced by the most generous of the person's groups."""
+    config = conf.current()
+    limits = {"BYTES": config.quota_bytes, "UPLOADS": config.quota_uploads}
+    groups = getattr(owner, "groups", None)
+    if config.group_quotas and groups is not None:
+        names = set(groups.filter(name__in=config.group_quotas).values_list("name", flat=True))
+        quotas = [config.group_quotas[name] for name in names]
+        for key in limits:
+            given = [quota[key] for quota in quotas if key in quota]
+            if given:
+                limits[key] = _most_generous(given)
+    return Quota(limits["BYTES"], limits["UPLOADS"])
+
+
+def bytes_used(owner: AbstractBaseUser) -> int:
+    """Bytes that count towards the quota of `owner` now."""
+    return usage.usage_of(owner).stored_bytes + _reserved(owner)[1] + _trashed(owner)
+
+
+def check_quota(owner: AbstractBaseUser) -> None:
+    """Raises QuotaExceeded when what there is now, what this transaction has added included, is
+    more than the person may have. In a transaction, which then is to be rolled back.
+    """
+    quota = quota_of(owner)
+    if quota.bytes is None and quota.uploads is None:
+        return
+    stored = usage.locked(owner.pk).stored_bytes
+    uploads, reserved = _reserved(owner)
+    if quota.uploads is not None and uploads > quota.uploads:
+        raise QuotaExceeded(
+            f"You may have {quota.uploads} unfinished uploads at once. Nothing was changed: finish "
+            "or cancel some of them, then send this again.",
+            limit=quota.uploads,
+            quota="uploads",
+        )
+    if quota.bytes is None:
+        return
+    used = stored + reserved + _trashed(owner)
+    if used > quota.bytes:
+        raise QuotaExceeded(
+            f"You may have {quota.bytes} bytes here, finished and unfinished together; with this "
+            f"there would be {used}. Nothing was changed: delete files, or cancel uploads, then "
+            "send this again. What was deleted counts until it cannot be brought back.",
+            limit=quota.bytes,
+            quota="bytes",
+            used=used,
+        )
+
+
+def check_quota_of(session: FileSession) -> None:
+    """`check_quota` for an upload of unknown size, which takes more as it comes. Else nothing: its
+    size has been counted since it was declared.
+    """
+    if session.size is None:
+        check_quota(session.owner)
+
+
+def _most_generous(limits: Iterable[int | None]) -> int | None:
+    given = list(limits)
+    return None if None in given else max(limit for limit in given if limit is not None)
+
+
+def _reserved(owner: AbstractBaseUser) -> tuple[int, int]:
+    """How many unfinished uploads there are, and the bytes reserved by them."""
+    # While its size is unknown, all chunks of an upload are whole ones.
+    came = F("received_count") * F("chunk_size") + F("tail_length")
+    sums = (
+        FileSession.objects.owned_by(owner)
+        .open()
+        .aggregate(uploads=Count("pk"), bytes=Sum(Coalesce(F("size"), came)))
+    )
+    return sums["uploads"], sums["bytes"] or 0
+
+
+def _trashed(owner: AbstractBaseUser) -> int:
+    trashed = FileSession.objects.trash_of(owner).filter(status=SessionStatus.COMPLETED)
+    return trashed.aggregate(bytes=Sum("size"))["bytes"] or 0
