@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from tests.support.server import REPOSITORY
 from uploads import conf
-from uploads.checks import browsing, folders, pages, serving
+from uploads.checks import browsing, downloads, folders, pages, serving
 
 #: Changes the settings of a project whose uploads are to lie in a folder, not made yet.
 Mistake = Callable[[Settings, Path], None]
@@ -87,6 +87,50 @@ def a_link_to_it(settings: Settings, root: Path) -> None:
     settings.MEDIA_ROOT = link
 
 
+def a_link_from_it(settings: Settings, root: Path) -> None:
+    """Its content lies elsewhere, in what is served."""
+    settings.MEDIA_ROOT = root.parent / "media"
+    (settings.MEDIA_ROOT / "kept").mkdir(parents=True)
+    root.mkdir()
+    (root / "content").symlink_to(settings.MEDIA_ROOT / "kept")
+
+
+def a_link_in_a_served_folder(settings: Settings, root: Path) -> None:
+    root.mkdir()
+    settings.MEDIA_ROOT = root.parent / "media"
+    settings.MEDIA_ROOT.mkdir()
+    (settings.MEDIA_ROOT / "shared").symlink_to(root)
+
+
+def static_files_of_an_app(settings: Settings, root: Path) -> None:
+    change_uploads(settings, ROOT=REPOSITORY / "uploads" / "static" / "uploads-data")
+
+
+def download_host(*others: str, origin: str = "https://content.test", **changes: Any) -> Mistake:
+    """All right, but for the changes."""
+
+    def change(settings: Settings, root: Path) -> None:
+        change_uploads(settings, DOWNLOAD_ORIGIN=origin)
+        settings.ALLOWED_HOSTS = ["files.test", "content.test", *others]
+        for name, value in changes.items():
+            setattr(settings, name, value)
+
+    return change
+
+
+def download_host_too_late(settings: Settings, root: Path) -> None:
+    download_host()(settings, root)
+    settings.MIDDLEWARE = [
+        *without(settings.MIDDLEWARE, downloads.MIDDLEWARE),
+        downloads.MIDDLEWARE,
+    ]
+
+
+def download_host_without_its_middleware(settings: Settings, root: Path) -> None:
+    download_host()(settings, root)
+    settings.MIDDLEWARE = without(settings.MIDDLEWARE, downloads.MIDDLEWARE)
+
+
 def no_sign_in(settings: Settings, root: Path) -> None:
     settings.MIDDLEWARE = without(settings.MIDDLEWARE, browsing.SIGN_IN[1])
 
@@ -138,6 +182,9 @@ MISTAKES: list[tuple[str, Mistake]] = [
     ("E004", static_files_dir_with_a_prefix),
     ("E004", location_of_a_storage),
     ("E004", a_link_to_it),
+    ("E004", a_link_from_it),
+    ("E004", a_link_in_a_served_folder),
+    ("E004", static_files_of_an_app),
     ("E005", uploads_setting(VALIDATORS=["tests.test_checks.no_such_thing"])),
     ("E005", uploads_setting(VALIDATORS=["no_such_module.check"])),
     ("E005", uploads_setting(VALIDATORS=[NOT_CALLABLE])),
@@ -150,7 +197,13 @@ MISTAKES: list[tuple[str, Mistake]] = [
     ("E009", setting("FORM_RENDERER", "django.forms.renderers.DjangoTemplates")),
     ("E010", setting("STATICFILES_DIRS", [])),
     ("E011", setting("USE_TZ", False)),
-    ("W002", uploads_setting(ROOT="uploads")),
+    ("E020", download_host_without_its_middleware),
+    ("E020", download_host_too_late),
+    ("E021", download_host(ALLOWED_HOSTS=["files.test"])),
+    ("E021", download_host(origin="https://[::2]:8443")),
+    ("E022", download_host(ALLOWED_HOSTS=["content.test"])),
+    ("E022", download_host(CSRF_TRUSTED_ORIGINS=["https://content.test:8443"])),
+    ("W002", uploads_setting(ROOT="uploads-data")),
     ("W004", setting("MIGRATION_MODULES", {"uploads": None})),
     ("W005", tasks("django_tasks.backends.immediate.Immediate")),
     ("W005", setting("TASKS", None)),
@@ -166,6 +219,12 @@ MISTAKES: list[tuple[str, Mistake]] = [
     ("W012", templates(OPTIONS={"context_processors": list(pages.CONTEXT_PROCESSORS[:2])})),
     ("W013", static_files(MANIFEST)),
     ("W015", no_messages),
+    ("W020", uploads_setting(ACCEL_PREFIX="/uploads/")),
+    ("W020", uploads_setting(ACCEL_PREFIX="/tokens/")),
+    ("W020", uploads_setting(ACCEL_PREFIX="/api/chunked-upload/complete/")),
+    ("W020", uploads_setting(ACCEL_PREFIX="/static/content/")),
+    ("W021", download_host(SESSION_COOKIE_DOMAIN="content.test")),
+    ("W021", download_host(CSRF_COOKIE_DOMAIN=".test")),
 ]
 
 
@@ -187,6 +246,35 @@ def test_a_mistake_in_the_settings_is_found(
     for message in messages:
         assert message.hint
         assert message.level >= (40 if expected.startswith("E") else 30)
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        uploads_setting(ACCEL_PREFIX="/protected-uploads/"),
+        download_host(),
+        download_host(SESSION_COOKIE_DOMAIN="files.test"),
+        download_host(ALLOWED_HOSTS=["*"], CSRF_TRUSTED_ORIGINS=["https://files.test"]),
+    ],
+)
+def test_what_is_right_is_not_complained_of(
+    right: Mistake, settings: Settings, upload_root: Path
+) -> None:
+    right(settings, upload_root)
+    assert ids() == set()
+
+
+def test_another_spelling_of_a_served_folder_is_found_where_case_makes_no_difference(
+    settings: Settings, upload_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on the disks of other systems; here the two are told to be one."""
+    settings.MEDIA_ROOT = upload_root.parent / "MEDIA"
+    settings.MEDIA_ROOT.mkdir()
+    (upload_root.parent / "media").mkdir()
+    change_uploads(settings, ROOT=upload_root.parent / "media" / "uploads")
+    assert ids() == set()
+    monkeypatch.setattr(Path, "samefile", lambda one, other: str(one).lower() == str(other).lower())
+    assert ids() == {"uploads.E004"}
 
 
 def test_e001_hides_nothing_else_and_breaks_no_other_check(settings: Settings) -> None:

@@ -33,6 +33,25 @@ from uploads.core.plan import MAX_CHUNK_SIZE, MIB, MIN_CHUNK_SIZE
         ({"ROOT": "x", "GROUP_QUOTAS": {"a": 5}}, "GROUP_QUOTAS"),
         ({"ROOT": "x", "GROUP_QUOTAS": {"a": {"FILES": 5}}}, "GROUP_QUOTAS"),
         ({"ROOT": "x", "GROUP_QUOTAS": {"a": {"BYTES": 1.5}}}, "GROUP_QUOTAS"),
+        *(
+            ({"ROOT": "x", "ACCEL_PREFIX": prefix}, "ACCEL_PREFIX")
+            for prefix in ("/", "content/", "/content", "//x/", "/x/../", "/a b/", "/x?/", None, 1)
+        ),
+        *(
+            ({"ROOT": "x", "DOWNLOAD_ORIGIN": origin}, "DOWNLOAD_ORIGIN")
+            for origin in (
+                "content.test",
+                "https://content.test/",
+                "https://Content.test",
+                "ftp://content.test",
+                "https://user@content.test",
+                "https://content.test:port",
+                "https://content.test?x",
+                "https://",
+                "https://[::1",
+                None,
+            )
+        ),
     ],
     ids=str,
 )

@@ -1,6 +1,7 @@
 """The only reader of `settings.UPLOADS`. Everything else asks `conf.current()`."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
@@ -8,6 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -21,6 +23,8 @@ SETTING = "UPLOADS"
 DURABILITIES = ("file", "chunk")
 #: What a quota of a group may say.
 QUOTAS = ("BYTES", "UPLOADS")
+#: A path that stands for itself: nothing in it that nginx or a browser would read as more.
+_PREFIX = re.compile(r"/(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,12 @@ class Config:
     #: A form's page that is older than this many hours begins no upload any more. What it has begun
     #: goes on.
     ticket_hours: int = 24
+    #: Where nginx has the folder of content as an internal location, such as "/protected-uploads/":
+    #: it then sends what the app only answers for. Empty: the app sends it. See docs/deploy.md.
+    accel_prefix: str = ""
+    #: A host that serves content and nothing else, such as "https://content.example.net". Empty:
+    #: content comes from the host of everything else. See docs/deploy.md.
+    download_origin: str = ""
 
     @property
     def session_lifetime(self) -> timedelta:
@@ -104,6 +114,7 @@ def parse(given: Mapping[str, Any]) -> Config:
             values[name] = convert(values[name])
     config = Config(**values)
     _check(config)
+    _check_serving(config)
     return config
 
 
@@ -168,6 +179,40 @@ def _check(config: Config) -> None:
         raise ImproperlyConfigured(
             f'UPLOADS["CHUNK_SIZE"] must be from {MIN_CHUNK_SIZE} to {MAX_CHUNK_SIZE} bytes'
         )
+
+
+def _check_serving(config: Config) -> None:
+    """Empty is right for both: then there is no such thing."""
+    prefix, origin = config.accel_prefix, config.download_origin
+    if prefix != "" and not _is_prefix(prefix):
+        raise ImproperlyConfigured(
+            'UPLOADS["ACCEL_PREFIX"] must be the path of a location of nginx that begins and ends '
+            'with a slash, such as "/protected-uploads/"'
+        )
+    if origin != "" and not _is_origin(origin):
+        raise ImproperlyConfigured(
+            'UPLOADS["DOWNLOAD_ORIGIN"] must be a scheme and a host, with a port at most, such as '
+            '"https://content.example.net"'
+        )
+
+
+def _is_prefix(value: Any) -> bool:
+    return isinstance(value, str) and _PREFIX.fullmatch(value) is not None
+
+
+def _is_origin(value: Any) -> bool:
+    if not isinstance(value, str) or not value.isascii() or value != value.lower():
+        return False
+    try:
+        parts = urlsplit(value)
+        # Asking for a port that is none raises as well.
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        return False
+    if parts.scheme not in {"http", "https"} or not host:
+        return False
+    shown = f"[{host}]" if ":" in host else host
+    return value == f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
 
 
 @cache

@@ -168,6 +168,13 @@ class SessionExpired(SessionGone):
     title = "The upload has expired"
 
 
+class LinkExpired(UploadError):
+    """The address of content on the download host, which is good for some minutes."""
+
+    code = "link_expired"
+    title = "This address of the file is too old"
+
+
 class PreconditionFailed(UploadError):
     code = "precondition_failed"
     title = "The file is not the one that the request is about"

@@ -35,6 +35,8 @@ MIDDLEWARE = [
     # First, so that every answer carries its request's id.
     "uploads.protocols.request_log.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    # Before all that reads or sets a cookie or serves a file.
+    "uploads.protocols.download_host.DownloadHostMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -145,6 +147,8 @@ UPLOADS = {
     "ROOT": CHUNKED_UPLOAD_PATH,
     "DURABILITY": os.environ.get("HOLDFAST_DURABILITY", "file"),
     **guards(os.environ),
+    "ACCEL_PREFIX": os.environ.get("HOLDFAST_ACCEL_PREFIX", ""),
+    "DOWNLOAD_ORIGIN": os.environ.get("HOLDFAST_DOWNLOAD_ORIGIN", ""),
 }
 
 LOGGING = {

@@ -94,7 +94,7 @@ def test_the_whole_says_what_it_is_and_that_it_can_be_resumed(content: Content) 
     assert answer["ETag"] == ETAG
     assert answer["Repr-Digest"] == content_digest(DATA)
     assert parse_http_date(answer["Last-Modified"]) == completed_at
-    assert answer["Cache-Control"] == "no-store"
+    assert answer["Cache-Control"] == "private, no-store"
     assert "Content-Range" not in answer
 
 

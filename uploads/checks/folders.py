@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
@@ -15,6 +17,8 @@ from uploads import conf
 
 _A_GOOD_ROOT = 'UPLOADS = {"ROOT": BASE_DIR / "uploads-data"}'
 _SUBFOLDERS = ("staging", "content")
+#: So many names of a served folder are looked at; there may be millions, and a check must be quick.
+_MAX_ENTRIES = 10_000
 
 
 @register("uploads")
@@ -78,7 +82,7 @@ def check_not_served(**_: Any) -> list[CheckMessage]:
             id="uploads.E004",
         )
         for name, folder in _served_folders()
-        if _are_nested(root.resolve(), folder.resolve())
+        if any(_are_nested(own, folder) for own in (root, *(root / name for name in _SUBFOLDERS)))
     ]
 
 
@@ -141,6 +145,8 @@ def _served_folders() -> Iterator[tuple[str, Path]]:
     for name in ("STATIC_ROOT", "MEDIA_ROOT", "WHITENOISE_ROOT"):
         if folder := getattr(settings, name, None):
             yield name, Path(folder)
+    for app in apps.get_app_configs():
+        yield f"the static files of {app.name}", Path(app.path, "static")
     for entry in getattr(settings, "STATICFILES_DIRS", ()):
         # Each may have a prefix: (prefix, folder).
         folder = entry[1] if isinstance(entry, list | tuple) else entry
@@ -151,8 +157,32 @@ def _served_folders() -> Iterator[tuple[str, Path]]:
             yield f"the location of STORAGES[{alias!r}]", Path(location)
 
 
-def _are_nested(one: Path, other: Path) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
+def _are_nested(own: Path, served: Path) -> bool:
+    """Whether one lies in the other, also by a link, a mount or another spelling of the name."""
+    return (
+        _is_within(own, served)
+        or _is_within(served, own)
+        or any(_is_within(own, target) for target in _links_in(served))
+    )
+
+
+def _is_within(inner: Path, outer: Path) -> bool:
+    """By their names and, where they are there, by what they are: case may make no difference."""
+    inner, outer = inner.resolve(), outer.resolve()
+    if inner.is_relative_to(outer):
+        return True
+    if not outer.exists():
+        return False
+    return any(there.exists() and there.samefile(outer) for there in (inner, *inner.parents))
+
+
+def _links_in(served: Path) -> list[Path]:
+    """What the folder's own links lead to: web servers follow them. Of a great many not all."""
+    try:
+        with os.scandir(served) as entries:
+            return [Path(entry) for entry in islice(entries, _MAX_ENTRIES) if entry.is_symlink()]
+    except OSError:
+        return []
 
 
 def _why_not_callable(path: str) -> str:

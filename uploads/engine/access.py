@@ -4,8 +4,8 @@ from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 
-from uploads.errors import SessionGone, SessionNotFound
-from uploads.models import FileSession
+from uploads.errors import ContentNotReady, SessionGone, SessionNotFound
+from uploads.models import FileSession, SessionStatus
 
 from .transitions import expire_if_due, refusal
 
@@ -26,6 +26,19 @@ def get_present_session(owner: AbstractBaseUser, session_id: UUID) -> FileSessio
     error = refusal(session)
     if isinstance(error, SessionGone):
         raise error
+    return session
+
+
+def get_completed_session(owner: AbstractBaseUser, session_id: UUID) -> FileSession:
+    """As get_present_session, for its content. Raises SessionFailed or ContentNotReady as well."""
+    session = get_present_session(owner, session_id)
+    if session.status == SessionStatus.FAILED:
+        raise refusal(session)
+    if session.status != SessionStatus.COMPLETED:
+        raise ContentNotReady(
+            f"This upload is {session.status}; its content is served once it is completed.",
+            state=session.status,
+        )
     return session
 
 

@@ -69,7 +69,7 @@ def endpoint(
             except DATABASE_ERRORS as error:
                 logger.warning("%s %s: database: %s", request.method, request.path, error)
                 return refused(request, database_refusal(error))
-            response["Cache-Control"] = "no-store"
+            response.headers.setdefault("Cache-Control", "no-store")
             return response
 
         return wrapped

@@ -11,15 +11,13 @@ from django.utils.translation import gettext
 
 from uploads import conf
 from uploads.engine import completing, opening, receiving, removing, sizing
-from uploads.engine.access import get_present_session, get_session
+from uploads.engine.access import get_completed_session, get_present_session, get_session
 from uploads.engine.admitting import ANYTHING
 from uploads.engine.reasons import is_refusal
 from uploads.engine.recovery import recover_if_stuck
 from uploads.engine.rereading import DAMAGED_ERROR, is_damaged
 from uploads.engine.tickets import read_ticket
-from uploads.engine.transitions import refusal
 from uploads.errors import (
-    ContentNotReady,
     InvalidRequest,
     NotFound,
     UnsupportedMedia,
@@ -28,6 +26,7 @@ from uploads.models import FileSession, SessionStatus
 
 from . import declared, fields, multipart
 from .bodies import content_length, read_json, reader_slot
+from .download_host import redirect_to_download_host
 from .downloads import attachment
 from .endpoint import endpoint
 from .request_log import about
@@ -94,14 +93,9 @@ def complete(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> 
 
 @endpoint("GET", "HEAD")
 def content(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> HttpResponseBase:
-    session = get_present_session(user, session_id)
-    if session.status == SessionStatus.FAILED:
-        raise refusal(session)
-    if session.status != SessionStatus.COMPLETED:
-        raise ContentNotReady(
-            f"This upload is {session.status}; its content is served once it is completed.",
-            state=session.status,
-        )
+    session = get_completed_session(user, session_id)
+    if conf.current().download_origin:
+        return redirect_to_download_host(user, session)
     return attachment(request, session)
 
 

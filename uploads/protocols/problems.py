@@ -25,6 +25,7 @@ STATUSES: dict[type[UploadError], int] = {
     errors.ChunksMissing: 409,
     errors.WrongState: 409,
     errors.SessionGone: 410,
+    errors.LinkExpired: 410,
     errors.LengthRequired: 411,
     errors.PreconditionFailed: 412,
     errors.TooLarge: 413,

@@ -33,9 +33,10 @@ __all__ = [
 
 
 @cache
-def _store_at(root: Path) -> FilesystemStore:
-    return FilesystemStore(root)
+def _store_at(root: Path, group_reads: bool) -> FilesystemStore:
+    return FilesystemStore(root, group_reads=group_reads)
 
 
 def get_store() -> Store:
-    return _store_at(conf.current().root)
+    config = conf.current()
+    return _store_at(config.root, bool(config.accel_prefix))

@@ -161,6 +161,12 @@ class Store(Protocol):
     def read(self, sha256: str, content_id: UUID) -> BinaryIO:
         """Open content for reading. Raises FileNotFoundError."""
 
+    def content_path(self, sha256: str, content_id: UUID) -> str:
+        """Where content is, from the folder of all content on: for who serves that folder (nginx).
+
+        Made of the hash and the id alone, with slashes, whether it is there or not.
+        """
+
     def delete(self, sha256: str, content_id: UUID) -> None:
         """Remove content, if it is there."""
 

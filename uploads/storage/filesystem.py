@@ -213,10 +213,15 @@ class FilesystemTail:
 
 
 class FilesystemStore:
-    """See `base.Store`. `root` is made when first needed."""
+    """See `base.Store`. `root` is made when first needed.
 
-    def __init__(self, root: Path) -> None:
+    `group_reads`: so that another process of the system, nginx, can send content. Staging it cannot
+    read: each of its folders is the server's own.
+    """
+
+    def __init__(self, root: Path, *, group_reads: bool = False) -> None:
         self._root = root
+        self._mode = 0o640 if group_reads else 0o600
         self._leases: set[str] = set()
         self._staging = root / "staging"
         self._content = root / "content"
@@ -234,9 +239,9 @@ class FilesystemStore:
         with translated():
             folder = self._folder(session_id)
             reach(Failpoint.STAGING_FOLDER)
-            folder.mkdir()
+            folder.mkdir(0o700)
             reach(Failpoint.STAGING_DATA)
-            fd = os.open(folder / "data", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            fd = os.open(folder / "data", os.O_RDWR | os.O_CREAT | os.O_EXCL, self._mode)
             try:
                 reach(Failpoint.STAGING_SIZE)
                 os.ftruncate(fd, size)
@@ -360,6 +365,9 @@ class FilesystemStore:
 
     def read(self, sha256: str, content_id: UUID) -> BinaryIO:
         return self._path(sha256, content_id).open("rb")
+
+    def content_path(self, sha256: str, content_id: UUID) -> str:
+        return self._path(sha256, content_id).relative_to(self._content).as_posix()
 
     def delete(self, sha256: str, content_id: UUID) -> None:
         path = self._path(sha256, content_id)
