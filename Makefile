@@ -20,7 +20,8 @@ MESSAGES := --add-location file --no-wrap --no-obsolete \
 CATALOGUES = $(wildcard uploads/locale/*/LC_MESSAGES/*.po examples/*/locale/*/LC_MESSAGES/*.po)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long quick lint types js python browser browser-tools chaos screenshots messages format clean
+.PHONY: help run test test-long quick lint audit types js python browser browser-tools chaos screenshots messages \
+  format clean
 
 help: ## List what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -38,11 +39,15 @@ test-long: browser-tools ## The tests that take minutes: very many files, very l
 quick: .venv/test.stamp ## The tests that need no browser and no server, in seconds
 	$(BIN)/pytest tests -m "not server and not browser and not thorough" -q
 
-lint: .venv/test.stamp ## ruff, import-linter, migrations up to date
+lint: .venv/test.stamp ## ruff, bandit, import-linter, migrations up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml uploads site examples manage.py
 	$(BIN)/lint-imports --no-logo
 	HOLDFAST_DATA=$(CURDIR)/.venv/lint-data $(BIN)/python manage.py makemigrations --check --dry-run
+
+audit: .venv/test.stamp ## Known holes of what is installed (asks services: code 1 some, 3 could not be asked)
+	@$(BIN)/python -m tests.support.audit
 
 types: .venv/test.stamp node_modules/.stamp ## mypy, and tsc over the JavaScript
 	$(BIN)/mypy

@@ -2,8 +2,6 @@
 
 import http.client
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,8 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from tests.support.bodies import payload
 from tests.support.client import NativeClient
+from tests.support.nginx import NGINX, WHY_SKIPPED, nginx
 from tests.support.project import BLOCKS, PASSWORD, USER, Project, make_project, new_project
-from tests.support.server import free_port
 from tests.support.waiting import wait_until
 from tests.support.wheel import build_wheel, copy_sources
 from uploads.core.plan import MIB
@@ -28,8 +26,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.server]
 
 #: Three chunks, of which the last one is short.
 SIZE = 2 * CHUNK + 12_345
-#: The one part of the document that takes more than `make` installs.
-NGINX = shutil.which("nginx")
 #: The page of a report that is there.
 SAVED = re.compile(r"/reports/\d+/$")
 
@@ -266,30 +262,10 @@ def added(project: Project, name: str, *lines: str) -> None:
 def front(project: Project, folder: Path) -> Iterator[str]:
     """The address of an nginx with the lines of the document."""
     if NGINX is None:
-        pytest.skip("there is no nginx here")
+        pytest.skip(WHY_SKIPPED)
     [lines] = [block.text for block in BLOCKS if block.mark == "nginx"]
-    port = free_port()
-    passed = lines.replace("http://127.0.0.1:8000", project.url)
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    places = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
-    (folder / "nginx.conf").write_text(
-        f"daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\n"
-        f"http {{ access_log off; {places} server {{ listen 127.0.0.1:{port};\n{passed}}} }}\n"
-    )
-    nginx = subprocess.Popen([NGINX, "-p", folder, "-c", folder / "nginx.conf"])
-    try:
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}"), "nginx")
+    with nginx(lines.replace("http://127.0.0.1:8000", project.url), folder) as port:
         yield f"http://127.0.0.1:{port}/files"
-    finally:
-        nginx.terminate()
-        nginx.wait(15)
-
-
-def answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/files/api/v1/uploads", timeout=5).status_code == 401
-    except requests.RequestException:
-        return False
 
 
 def test_behind_nginx_what_has_come_of_a_body_is_there_before_its_end(

@@ -1,6 +1,6 @@
 """The form of the edit page: a title, a text to edit, and a text to upload in its place."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib.auth.models import AbstractBaseUser
@@ -170,6 +170,4 @@ def admission_for(collection: TopicCollection, user: AbstractBaseUser) -> Admiss
     """What may come in for the upload field of this collection's form, filled in by this user."""
     form = CollectionForm(instance=collection)
     bind_uploads(form, user)
-    widget = form[UPLOAD_FIELD].field.widget
-    assert isinstance(widget, CustomSeedsInput)
-    return widget.admission
+    return cast("CustomSeedsInput", form[UPLOAD_FIELD].field.widget).admission

@@ -79,11 +79,13 @@ class Front:
     def get(self, path: str, **headers: str) -> Any:
         return self.ask("GET", path, **headers)
 
-    def was_sent_by_nginx(self) -> bool:
-        """Whether the last answer was."""
-        line: str = wait_until(self._log.read_text, "the log").splitlines()[-1]
-        self._log.write_text("")
-        return f" {PREFIX}" in line
+    def sent_by_nginx(self, answer: Any) -> bool:
+        """By the line of its log for this answer, which is written after it."""
+        mark = answer.headers["X-Request-ID"]
+        lines = wait_until(
+            lambda: [line for line in self._log.read_text().splitlines() if mark in line], "the log"
+        )
+        return f" {PREFIX}" in lines[-1]
 
 
 @pytest.fixture(scope="module")
@@ -92,22 +94,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(server: Server, token: str, folder: Path) -> Iterator[Front]:
+def front(server: Server, token: str, folder: Path) -> Iterator[Front]:
     with nginx(block(server), folder) as port:
         yield Front(port, folder, token)
-
-
-@pytest.fixture
-def front(running: Front, folder: Path) -> Front:
-    (folder / "sent.log").write_text("")
-    return running
 
 
 def test_all_that_the_app_says_of_content_nginx_says(
     front: Front, server: Server, token: str, url: str
 ) -> None:
     through = front.get(url)
-    assert front.was_sent_by_nginx()
+    assert front.sent_by_nginx(through)
     with closing(NativeClient(server.url, token)) as client:
         direct = client.request("GET", url)
     assert (through.status_code, through.content) == (200, DATA)
@@ -146,7 +142,7 @@ def test_a_range_is_sent_by_nginx_under_each_good_if_range(
                       {"If_Range": head.headers["Last-Modified"]}):  # fmt: skip
         answer = front.get(url, Range=header, **condition)
         assert (answer.status_code, answer.content) == (206, DATA[first:end])
-        assert front.was_sent_by_nginx()
+        assert front.sent_by_nginx(answer)
         assert answer.headers["Content-Range"].endswith(f"/{len(DATA)}")
         assert answer.headers["ETag"] == head.headers["ETag"]
         assert answer.headers["Content-Security-Policy"] == head.headers["Content-Security-Policy"]
@@ -199,7 +195,7 @@ def test_head_and_refusals_are_the_app_s_own(front: Front, url: str) -> None:
     refused = front.get(url, Range=f"bytes={len(DATA)}-")
     assert (refused.status_code, refused.json()["code"]) == (416, "range_not_satisfiable")
     assert refused.headers["Content-Range"] == f"bytes */{len(DATA)}"
-    assert not front.was_sent_by_nginx()
+    assert not front.sent_by_nginx(refused)
 
 
 def test_p9_nobody_else_gets_it_nor_reaches_around_the_app(

