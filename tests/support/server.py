@@ -49,7 +49,8 @@ def _children(pid: int) -> list[int]:
 class Server:
     """`with Server() as server:` serves at `server.url`; user `admin`, password PASSWORD.
 
-    The same port and data survive `kill9` and `restart`; the end of the context removes all.
+    A `{port}` in what it is given stands for its port. The same port and data survive `kill9` and
+    `restart`; the end of the context removes all.
     """
 
     def __init__(self, **environment: str) -> None:
@@ -61,7 +62,7 @@ class Server:
             **{k: v for k, v in os.environ.items() if not k.startswith(("HOLDFAST_", "DJANGO_"))},
             "HOLDFAST_DATA": str(self.data),
             "HOLDFAST_PASSWORD": PASSWORD,
-            **environment,
+            **{key: value.replace("{port}", str(self.port)) for key, value in environment.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
 
