@@ -37,6 +37,7 @@ ON_EVERY_ANSWER = {
     "content-length",
     "content-security-policy",
     "content-type",
+    "cross-origin-resource-policy",
     "cross-origin-opener-policy",
     "date",
     "expires",

@@ -88,6 +88,7 @@ STATUSES: dict[type[UploadError], int] = {
     errors.ChunksMissing: 400,
     errors.WrongState: 400,
     errors.SessionGone: 410,
+    errors.LinkExpired: 410,
     errors.LengthRequired: 411,
     errors.PreconditionFailed: 400,
     errors.TooLarge: 400,
