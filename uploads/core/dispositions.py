@@ -17,13 +17,16 @@ _PLAIN = "!#$&+-.^_`|~"
 
 
 def attachment(filename: str) -> str:
-    """The value of Content-Disposition for a file of this name: both forms of the name.
+    """The value of Content-Disposition for a file of this name.
 
-    A browser of today reads the second; the first is for what knows ASCII only.
+    Both forms of the name, where they differ: a browser reads the second, the first is for what
+    knows ASCII only.
     """
     name = saved_name(filename)
-    encoded = quote(name, safe=_PLAIN)
-    return f"attachment; filename=\"{_ascii(name)}\"; filename*=UTF-8''{encoded}"
+    plain = f'attachment; filename="{_ascii(name)}"'
+    return (
+        plain if _ascii(name) == name else f"{plain}; filename*=UTF-8''{quote(name, safe=_PLAIN)}"
+    )
 
 
 def saved_name(filename: str) -> str:

@@ -17,9 +17,10 @@ from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import get_conditional_response
-from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
+from django.utils.http import http_date, parse_http_date_safe
 
 from uploads import conf
+from uploads.core import dispositions
 from uploads.core.active import served_type
 from uploads.core.plan import KIB
 from uploads.core.ranges import ByteRange, Unsatisfiable, parse_range
@@ -149,7 +150,7 @@ def _headers(session: FileSession, stored: StoredFile) -> dict[str, str]:
     digest = base64.b64encode(bytes.fromhex(stored.sha256)).decode()
     return {
         "Content-Type": served_type(session.mime_type),
-        "Content-Disposition": content_disposition_header(True, session.filename) or "attachment",
+        "Content-Disposition": dispositions.attachment(session.filename),
         "Accept-Ranges": "bytes",
         "ETag": _etag(stored),
         "Last-Modified": http_date(_completed_at(session)),
