@@ -22,7 +22,7 @@ from uploads.core.plan import MAX_CHUNK_SIZE, MIB, MIN_CHUNK_SIZE
 SETTING = "UPLOADS"
 DURABILITIES = ("file", "chunk")
 #: What a quota of a group may say.
-QUOTAS = ("BYTES", "UPLOADS")
+QUOTAS = ("BYTES", "FILES", "UPLOADS")
 #: A path that stands for itself: nothing in it that nginx or a browser would read as more.
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)+")
 
@@ -72,6 +72,8 @@ class Config:
     #: Bytes of one person's files and unfinished uploads together; None for as many as there is
     #: room for.
     quota_bytes: int | None = None
+    #: Files and unfinished uploads of one person together; None for any number.
+    quota_files: int | None = None
     #: Unfinished uploads of one person at once; None for any number.
     quota_uploads: int | None = 10_000
     #: Other quotas for members of a group, by its name: `{"editors": {"BYTES": 10 * 1024**4}}`.
@@ -168,6 +170,7 @@ def _check(config: Config) -> None:
     if type(config.check_content) is not bool:
         raise ImproperlyConfigured('UPLOADS["CHECK_CONTENT"] must be True or False')
     _check_quota("QUOTA_BYTES", config.quota_bytes)
+    _check_quota("QUOTA_FILES", config.quota_files)
     _check_quota("QUOTA_UPLOADS", config.quota_uploads)
     if config.durability not in DURABILITIES:
         raise ImproperlyConfigured(

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 #: Lists, separated by commas; an empty one is a list of nothing.
 _LISTS = ("ALLOWED_EXTENSIONS", "DENIED_EXTENSIONS", "VALIDATORS")
 #: Numbers; `none` is no limit.
-_LIMITS = ("QUOTA_BYTES", "QUOTA_UPLOADS")
+_LIMITS = ("QUOTA_BYTES", "QUOTA_FILES", "QUOTA_UPLOADS")
 _UNLIMITED = "none"
 
 

@@ -162,6 +162,15 @@ def test_open_uploads_are_counted(alice: User, settings: Settings) -> None:
     assert begin_of(alice, 30)
 
 
+def test_files_are_counted_whatever_their_size(alice: User, settings: Settings) -> None:
+    use(settings, QUOTA_BYTES=None, QUOTA_FILES=2)
+    upload(alice, DATA)
+    begin_of(alice, 10)
+    with pytest.raises(QuotaExceeded) as refusal:
+        begin(alice, b"")
+    assert refusal.value.members == {"limit": 2, "quota": "files", "used": 3}
+
+
 def test_p7_requests_at_once_never_get_more_together(alice: User) -> None:
     jobs = [lambda size=200 + i: begin_of(alice, size) for i in range(8)]
     results = at_once(jobs)

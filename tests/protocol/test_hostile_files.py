@@ -232,7 +232,7 @@ def test_what_comes_in_does_no_harm_on_its_way_out(
     assert (told["state"], told["filename"]) == ("completed", case.name)
     [path] = content_on_disk()
     assert re.fullmatch(r"content/[0-9a-f]{64}/[0-9a-f-]{36}", path)
-    answer = alice_client.get(f"/api/v1/uploads/{told['id']}/content")
+    answer: Answer = alice_client.get(f"/api/v1/uploads/{told['id']}/content")
     assert b"".join(answer.streaming_content) == case.data
     assert answer["Content-Disposition"].startswith('attachment; filename="')
     assert answer["Content-Disposition"].count('"') == 2

@@ -1,4 +1,4 @@
-"""What one person may have here: bytes, and unfinished uploads.
+"""What one person may have here: bytes, files, and unfinished uploads.
 
 What is reserved counts like what is stored: an unfinished upload with its declared size, or with
 what has come of it where that is not declared; and what was deleted a moment ago, until it cannot
@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 
 from uploads import conf
 from uploads.errors import QuotaExceeded
-from uploads.models import FileSession, SessionStatus
+from uploads.models import FileSession, FileSessionQuerySet, SessionStatus, Usage
 
 from . import usage
 
@@ -26,14 +26,31 @@ class Quota:
 
     #: Of files and unfinished uploads together.
     bytes: int | None
+    #: The same, counted.
+    files: int | None
     #: Unfinished uploads.
     uploads: int | None
 
+    @property
+    def is_none(self) -> bool:
+        return self.bytes is None and self.files is None and self.uploads is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    bytes: int
+    files: int
+    uploads: int
+
 
 def quota_of(owner: AbstractBaseUser) -> Quota:
-    """The general one, each half of it replaced by the most generous of the person's groups."""
+    """The general one, each part of it replaced by the most generous of the person's groups."""
     config = conf.current()
-    limits = {"BYTES": config.quota_bytes, "UPLOADS": config.quota_uploads}
+    limits = {
+        "BYTES": config.quota_bytes,
+        "FILES": config.quota_files,
+        "UPLOADS": config.quota_uploads,
+    }
     groups = getattr(owner, "groups", None)
     if config.group_quotas and groups is not None:
         names = set(groups.filter(name__in=config.group_quotas).values_list("name", flat=True))
@@ -42,12 +59,12 @@ def quota_of(owner: AbstractBaseUser) -> Quota:
             given = [quota[key] for quota in quotas if key in quota]
             if given:
                 limits[key] = _most_generous(given)
-    return Quota(limits["BYTES"], limits["UPLOADS"])
+    return Quota(limits["BYTES"], limits["FILES"], limits["UPLOADS"])
 
 
 def bytes_used(owner: AbstractBaseUser) -> int:
     """Bytes that count towards the quota of `owner` now."""
-    return usage.usage_of(owner).stored_bytes + _reserved(owner)[1] + _trashed(owner)
+    return _used(owner, usage.usage_of(owner)).bytes
 
 
 def check_quota(owner: AbstractBaseUser) -> None:
@@ -55,29 +72,20 @@ def check_quota(owner: AbstractBaseUser) -> None:
     more than the person may have. In a transaction, which then is to be rolled back.
     """
     quota = quota_of(owner)
-    if quota.bytes is None and quota.uploads is None:
+    if quota.is_none:
         return
-    stored = usage.locked(owner.pk).stored_bytes
-    uploads, reserved = _reserved(owner)
-    if quota.uploads is not None and uploads > quota.uploads:
+    used = _used(owner, usage.locked(owner.pk))
+    if quota.uploads is not None and used.uploads > quota.uploads:
         raise QuotaExceeded(
             f"You may have {quota.uploads} unfinished uploads at once. Nothing was changed: finish "
             "or cancel some of them, then send this again.",
             limit=quota.uploads,
             quota="uploads",
         )
-    if quota.bytes is None:
-        return
-    used = stored + reserved + _trashed(owner)
-    if used > quota.bytes:
-        raise QuotaExceeded(
-            f"You may have {quota.bytes} bytes here, finished and unfinished together; with this "
-            f"there would be {used}. Nothing was changed: delete files, or cancel uploads, then "
-            "send this again. What was deleted counts until it cannot be brought back.",
-            limit=quota.bytes,
-            quota="bytes",
-            used=used,
-        )
+    if quota.files is not None and used.files > quota.files:
+        raise _exceeded("files", quota.files, used.files)
+    if quota.bytes is not None and used.bytes > quota.bytes:
+        raise _exceeded("bytes", quota.bytes, used.bytes)
 
 
 def check_quota_of(session: FileSession) -> None:
@@ -88,23 +96,36 @@ def check_quota_of(session: FileSession) -> None:
         check_quota(session.owner)
 
 
+def _exceeded(what: str, limit: int, used: int) -> QuotaExceeded:
+    return QuotaExceeded(
+        f"You may have {limit} {what} here, finished and unfinished together; with this there "
+        f"would be {used}. Nothing was changed: delete files, or cancel uploads, then send this "
+        "again. What was deleted counts until it cannot be brought back.",
+        limit=limit,
+        quota=what,
+        used=used,
+    )
+
+
 def _most_generous(limits: Iterable[int | None]) -> int | None:
     given = list(limits)
     return None if None in given else max(limit for limit in given if limit is not None)
 
 
-def _reserved(owner: AbstractBaseUser) -> tuple[int, int]:
-    """How many unfinished uploads there are, and the bytes reserved by them."""
+def _used(owner: AbstractBaseUser, kept: Usage) -> _Used:
+    open_ones, reserved = _sums(FileSession.objects.owned_by(owner).open())
+    completed = FileSession.objects.trash_of(owner).filter(status=SessionStatus.COMPLETED)
+    trashed, restorable = _sums(completed)
+    return _Used(
+        bytes=kept.stored_bytes + reserved + restorable,
+        files=kept.stored_files + open_ones + trashed,
+        uploads=open_ones,
+    )
+
+
+def _sums(sessions: FileSessionQuerySet) -> tuple[int, int]:
+    """How many there are, and their bytes."""
     # While its size is unknown, all chunks of an upload are whole ones.
     came = F("received_count") * F("chunk_size") + F("tail_length")
-    sums = (
-        FileSession.objects.owned_by(owner)
-        .open()
-        .aggregate(uploads=Count("pk"), bytes=Sum(Coalesce(F("size"), came)))
-    )
-    return sums["uploads"], sums["bytes"] or 0
-
-
-def _trashed(owner: AbstractBaseUser) -> int:
-    trashed = FileSession.objects.trash_of(owner).filter(status=SessionStatus.COMPLETED)
-    return trashed.aggregate(bytes=Sum("size"))["bytes"] or 0
+    sums = sessions.aggregate(count=Count("pk"), bytes=Sum(Coalesce(F("size"), came)))
+    return sums["count"], sums["bytes"] or 0
