@@ -31,7 +31,7 @@ from uploads.core.plan import MAX_CHUNK_SIZE, MIB, MIN_CHUNK_SIZE
         ({"ROOT": "x", "QUOTA_BYTES": -1}, "QUOTA_BYTES"),
         ({"ROOT": "x", "QUOTA_UPLOADS": "10"}, "QUOTA_UPLOADS"),
         ({"ROOT": "x", "GROUP_QUOTAS": {"a": 5}}, "GROUP_QUOTAS"),
-        ({"ROOT": "x", "GROUP_QUOTAS": {"a": {"FILES": 5}}}, "GROUP_QUOTAS"),
+        ({"ROOT": "x", "GROUP_QUOTAS": {"a": {"SIZE": 5}}}, "GROUP_QUOTAS"),
         ({"ROOT": "x", "GROUP_QUOTAS": {"a": {"BYTES": 1.5}}}, "GROUP_QUOTAS"),
         *(
             ({"ROOT": "x", "ACCEL_PREFIX": prefix}, "ACCEL_PREFIX")
