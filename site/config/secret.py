@@ -1,4 +1,4 @@
-"""The secret key: from the environment, or made once and kept beside the database."""
+"""What is secret: the key, from the environment or made once, and who may read the database."""
 
 import contextlib
 import os
@@ -15,6 +15,13 @@ def secret_key(data_dir: Path) -> str:
     if not path.exists():
         _make(path)
     return path.read_text().strip()
+
+
+def private_file(path: Path) -> None:
+    """Make it, and its folder, for this account only; one that is there stays as it is."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _make(path: Path) -> None:
