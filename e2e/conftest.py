@@ -36,8 +36,19 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def shared_server() -> Iterator[Server]:
-    with Server(HOLDFAST_HOSTS=f"{PLAIN_HOST},127.0.0.1,localhost") as server:
+def mails() -> Iterator[Path]:
+    """The folder that the server writes its mails into."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-mails-") as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def shared_server(mails: Path) -> Iterator[Server]:
+    with Server(
+        HOLDFAST_HOSTS=f"{PLAIN_HOST},127.0.0.1,localhost",
+        HOLDFAST_EMAIL_URL=f"file://{mails}",
+        HOLDFAST_EMAIL_FROM="holdfast@example.org",
+    ) as server:
         yield server
 
 

@@ -102,7 +102,7 @@ class Studio:
         self.pictures = pictures
         #: Of what is sent; it must stay there as long as it is being sent.
         self.files = files
-        self.people = iter(make_people(server, 8))
+        self.people = iter(make_people(server, 9))
 
     def context(self) -> BrowserContext:
         context = self.browser.new_context(
@@ -143,6 +143,33 @@ def sign_in(studio: Studio) -> None:
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_be_visible()
     studio.shoot(page, "sign-in-refused")
+    page.get_by_role("link", name="Forgotten your password?").click()
+    studio.shoot(page, "forgotten")
+    page.get_by_label("E-mail address").fill("somebody@example.org")
+    page.get_by_role("button", name="Send the link").click()
+    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    studio.shoot(page, "link-sent")
+    page.context.close()
+
+
+def password(studio: Studio) -> None:
+    person = next(studio.people)
+    page = studio.open(person).page
+    page.get_by_role("link", name="(change the password)").click()
+    change = page.get_by_role("button", name="Change the password")
+    expect(change).to_be_visible()
+    studio.shoot(page, "password")
+    # One for each wrong password that is borne with; the last is refused otherwise.
+    for number in range(10):
+        for label in ("Present password", "New password", "New password, once more"):
+            page.get_by_label(label, exact=True).fill("wrong")
+        with page.expect_response(lambda response: response.request.method == "POST"):
+            change.click()
+        if number == 0:
+            expect(page.get_by_role("alert")).to_be_visible()
+            studio.shoot(page, "password-refused")
+    expect(page.get_by_role("heading", name="Too many attempts")).to_be_visible()
+    studio.shoot(page, "too-many-attempts")
     page.context.close()
 
 
@@ -294,6 +321,7 @@ def tokens(studio: Studio) -> None:
 
 STATES: dict[str, Callable[[Studio], None]] = {
     "sign-in": sign_in,
+    "password": password,
     "empty": empty,
     "dashboard": dashboard_and_details,
     "many": many,
@@ -316,7 +344,9 @@ def main() -> None:
     expect.set_options(timeout=PATIENCE)
     with (
         tempfile.TemporaryDirectory(prefix="holdfast-pictures-") as files,
-        Server() as server,
+        Server(
+            HOLDFAST_EMAIL_URL=f"file://{files}/mails", HOLDFAST_EMAIL_FROM="holdfast@example.org"
+        ) as server,
         Proxy(server.port) as proxy,
         sync_playwright() as playwright,
     ):

@@ -91,6 +91,28 @@ with transaction.atomic():
     return [Person(name, password, token, cookie) for name, token, cookie in lines]
 
 
+def give_address(server: Server, person: Person) -> str:
+    """An e-mail address of the account, new to it."""
+    address = f"{person.name}@example.org"
+    code = "from django.contrib.auth.models import User\n"
+    in_django(
+        server, code + f"User.objects.filter(username={person.name!r}).update(email={address!r})"
+    )
+    return address
+
+
+def link_mailed_to(address: str, mails: Path) -> str:
+    """The link of the one mail that was written into that folder for an address."""
+
+    def found() -> list[str]:
+        texts = [path.read_text() for path in mails.iterdir()]
+        mailed = [text for text in texts if f"To: {address}\n" in text]
+        return [link for text in mailed for link in re.findall(r"^http\S+", text, re.MULTILINE)]
+
+    [link] = wait_until(found, f"a mail to {address}", timeout=PATIENCE / 1000)
+    return link
+
+
 def age(server: Server, session_id: str, minutes: int = 10) -> None:
     """Let the last chunk of a session have come that long ago."""
     code = (

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, FilePayload, Page, Route, ViewportSize, expect
@@ -17,7 +19,17 @@ from .conftest import MakeFile
 from .layout import cut_off, space_text_out, too_small, too_wide
 from .listening import heard, listen
 from .states import Furnished, furnish_every_state
-from .support import CHUNK, NETWORK_ERRORS, Complaints, Dashboard, Item, in_django
+from .support import (
+    CHUNK,
+    NETWORK_ERRORS,
+    Complaints,
+    Dashboard,
+    Item,
+    Person,
+    give_address,
+    in_django,
+    link_mailed_to,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -34,6 +46,15 @@ import json
 from django.template.loader import render_to_string
 names = ("400.html", "403.html", "500.html", "503.html")
 print(json.dumps({name: render_to_string(name) for name in names}))
+"""
+
+NEW_PASSWORD = "a long way to the tide pools"
+#: All but the last that are borne with.
+MANY_FAILURES = """
+from axes.models import AccessAttempt
+from django.conf import settings
+AccessAttempt.objects.create(
+    username={name!r}, ip_address="127.0.0.1", failures_since_start=settings.AXES_FAILURE_LIMIT - 1)
 """
 
 FILL = "(element) => getComputedStyle(element).fill"
@@ -127,6 +148,71 @@ def test_axe_finds_nothing_on_the_pages_of_somebody_who_has_nothing_yet(
     expect(page.locator("#token-value")).to_be_visible()
     expect_accessible(page, "a token just made")
     expect_fits(page, "a token just made")
+
+
+def test_axe_finds_nothing_on_the_pages_of_passwords(
+    dashboard: Dashboard, person: Person, server: Server, mails: Path, complaints: Complaints
+) -> None:
+    """All of them, on the way that somebody takes who forgets a password just changed."""
+    complaints.allow("status of (422|429)")
+    page = dashboard.page
+    address = give_address(server, person)
+    page.get_by_role("link", name="(change the password)").click()
+    change = page.get_by_role("button", name="Change the password")
+    expect_accessible_and_fitting(page, "change the password")
+    fill(page, {"Present password": "wrong", "New password": "1", "New password, once more": "1"})
+    change.click()
+    expect(page.get_by_role("alert")).to_contain_text("The password was not changed")
+    expect(page.get_by_label("Present password")).to_have_attribute("aria-invalid", "true")
+    expect_accessible_and_fitting(page, "change refused")
+    fill(page, {"Present password": person.password, "New password": NEW_PASSWORD})
+    fill(page, {"New password, once more": NEW_PASSWORD})
+    change.click()
+    expect(page.get_by_role("heading", name="The password is changed")).to_be_visible()
+    expect_accessible_and_fitting(page, "password changed")
+
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("link", name="Forgotten your password?").click()
+    expect_accessible_and_fitting(page, "forgotten")
+    page.get_by_label("E-mail address").fill("someone@nowhere")
+    page.get_by_role("button", name="Send the link").click()
+    expect(page.get_by_label("E-mail address")).to_have_attribute("aria-invalid", "true")
+    expect_accessible_and_fitting(page, "an address refused")
+    page.get_by_label("E-mail address").fill(address)
+    page.get_by_role("button", name="Send the link").click()
+    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    expect_accessible_and_fitting(page, "a link sent")
+
+    link = urlsplit(link_mailed_to(address, mails)).path
+    page.goto(link)
+    expect_accessible_and_fitting(page, "set a new password")
+    fill(page, {"New password": "password", "New password, once more": "other"})
+    page.get_by_role("button", name="Set the password").click()
+    expect(page.get_by_role("alert")).to_contain_text("The password was not set")
+    expect_accessible_and_fitting(page, "a new password refused")
+    fill(page, {"New password": person.password, "New password, once more": person.password})
+    page.get_by_role("button", name="Set the password").click()
+    expect(page.get_by_role("heading", name="The new password is set")).to_be_visible()
+    expect_accessible_and_fitting(page, "a new password set")
+    page.goto(link)
+    expect_accessible_and_fitting(page, "a link that works no more")
+
+    in_django(server, MANY_FAILURES.format(name=person.name))
+    page.goto("/sign-in/")
+    fill(page, {"User name": person.name, "Password": "wrong"})
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Too many attempts")).to_be_visible()
+    expect_accessible_and_fitting(page, "too many attempts")
+
+
+def fill(page: Page, fields: dict[str, str]) -> None:
+    for label, text in fields.items():
+        page.get_by_label(label, exact=True).fill(text)
+
+
+def expect_accessible_and_fitting(page: Page, state: str) -> None:
+    expect_accessible(page, state)
+    expect_fits(page, state)
 
 
 def test_axe_finds_nothing_on_any_page_of_somebody_who_has_everything(

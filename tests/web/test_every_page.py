@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -62,8 +63,22 @@ def tokens(alice: User, client: Client) -> Any:
     return client.get("/tokens/")
 
 
+def too_many(alice: User, client: Client) -> Any:
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        response = Client().post("/sign-in/", {"username": "alice", "password": "guess"})
+    return response
+
+
 PAGES: dict[str, Page] = {
     "sign-in": lambda _, client: Client().get("/sign-in/"),
+    "sign-in forgotten": lambda _, client: Client().get("/sign-in/forgotten/"),
+    "a link sent": lambda _, client: Client().get("/sign-in/forgotten/sent/"),
+    "a link that works no more": lambda _, client: Client().get("/sign-in/new-password/x/y/"),
+    "a new password set": lambda _, client: Client().get("/sign-in/new-password/"),
+    "too many attempts": too_many,
+    "the password": lambda _, client: client.get("/account/password/"),
+    "a password refused": lambda _, client: client.post("/account/password/"),
+    "a password changed": lambda _, client: client.get("/account/password/changed/"),
     "sign-in refused": lambda _, client: Client().post("/sign-in/", {"username": "alice"}),
     "the empty dashboard": lambda _, client: client.get("/"),
     "the full dashboard": full_dashboard,
