@@ -195,7 +195,7 @@ def test_axe_finds_nothing_on_the_pages_of_passwords(
     expect(page.get_by_role("heading", name="The new password is set")).to_be_visible()
     expect_accessible_and_fitting(page, "a new password set")
     page.goto(link)
-    expect_accessible_and_fitting(page, "a link that works no more")
+    expect_accessible_and_fitting(page, "a link that no longer works")
 
     in_django(server, MANY_FAILURES.format(name=person.name))
     page.goto("/sign-in/")

@@ -73,7 +73,7 @@ PAGES: dict[str, Page] = {
     "sign-in": lambda _, client: Client().get("/sign-in/"),
     "sign-in forgotten": lambda _, client: Client().get("/sign-in/forgotten/"),
     "a link sent": lambda _, client: Client().get("/sign-in/forgotten/sent/"),
-    "a link that works no more": lambda _, client: Client().get("/sign-in/new-password/x/y/"),
+    "a link that no longer works": lambda _, client: Client().get("/sign-in/new-password/x/y/"),
     "a new password set": lambda _, client: Client().get("/sign-in/new-password/"),
     "too many attempts": too_many,
     "the password": lambda _, client: client.get("/account/password/"),
