@@ -1,6 +1,7 @@
 """A browser whose JavaScript is off: what there is works, and what cannot work is not shown."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,23 @@ def expect_nothing_that_needs_a_script(page: Page) -> None:
         assert control.get_attribute("type") != "button"
     for place in ("#dock", "#interrupted", ".chooser", ".tray", "#confirm", ".veil"):
         expect(page.locator(place).first).to_be_hidden()
+
+
+def test_a_password_is_changed(page: Page, person: Person, complaints: Complaints) -> None:
+    complaints.allow("status of 422")
+    new = "a long way to the tide pools"
+    dashboard = Dashboard(page).sign_in_by_form(person)
+    page.get_by_role("link", name="(change the password)").click()
+    for old in ("wrong", person.password):
+        page.get_by_label("Present password").fill(old)
+        page.get_by_label("New password", exact=True).fill(new)
+        page.get_by_label("New password, once more").fill(new)
+        page.get_by_role("button", name="Change the password").click()
+        if old == "wrong":
+            expect(page.get_by_role("alert")).to_be_visible()
+            expect(page.get_by_label("Present password")).to_have_value("")
+    expect(page.get_by_role("heading", name="The password is changed")).to_be_visible()
+    expect_nothing_that_needs_a_script(page)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_text("Whoever runs this site can set a new one")).to_be_visible()
+    dashboard.sign_in_by_form(replace(person, password=new))
