@@ -81,6 +81,21 @@ def test_whoever_guesses_locks_nobody_else_out(alice: User, bob: User) -> None:
     expect_refused(attempt("alice-password"))
 
 
+def test_a_right_guess_among_many_sent_at_once_comes_too_late(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are let in before the first has failed, for comparing takes long."""
+    compare = User.check_password
+
+    def compared_meanwhile(user: User, password: str) -> bool:
+        if password == "alice-password":
+            lock()
+        return compare(user, password)
+
+    monkeypatch.setattr(User, "check_password", compared_meanwhile)
+    expect_refused(attempt("alice-password"))
+
+
 def test_an_account_that_does_not_exist_is_refused_alike(alice: User) -> None:
     assert expect_refused(lock(name="nobody")) == expect_refused(lock())
 
