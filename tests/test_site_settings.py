@@ -104,6 +104,8 @@ def test_a_proxy_s_header_is_believed_once_it_is_named(
     assert found.SECURE_PROXY_SSL_HEADER == ("HTTP_X_FORWARDED_PROTO", "https")
     assert found.SECURE_SSL_REDIRECT is True
     assert found.SECURE_HSTS_SECONDS == 31536000
+    hosts = {"HOLDFAST_HOSTS": "files.example.org"}
+    assert load(monkeypatch, tmp_path, **hosts, **more).SESSION_COOKIE_SECURE is True
     off = {**PRODUCTION, "HOLDFAST_HSTS_SECONDS": "0"}
     assert load(monkeypatch, tmp_path, **off).SECURE_HSTS_SECONDS == 0
 

@@ -190,18 +190,18 @@ WHITENOISE_USE_FINDERS = DEBUG
 
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-#: Whoever names trusted origins is behind a proxy that ends TLS; then cookies stay on it.
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = bool(CSRF_TRUSTED_ORIGINS) and all(
-    origin.startswith("https://") for origin in CSRF_TRUSTED_ORIGINS
-)
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
 #: A header that the proxy sets to `https`, and takes from requests that bring it along. Only with
 #: it can we tell which requests came by TLS: HSTS is sent to those, and the others led there.
 _TLS_HEADER = os.environ.get("HOLDFAST_TLS_HEADER", "")
 if _TLS_HEADER:
     SECURE_PROXY_SSL_HEADER = (f"HTTP_{_TLS_HEADER.upper().replace('-', '_')}", "https")
     SECURE_SSL_REDIRECT = True
+#: Whoever names trusted origins is behind a proxy that ends TLS; then cookies stay on it.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = bool(_TLS_HEADER or CSRF_TRUSTED_ORIGINS) and all(
+    origin.startswith("https://") for origin in CSRF_TRUSTED_ORIGINS
+)
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
 #: Seconds that browsers keep to https once they were here by it. An hour heals a mistake by itself.
 SECURE_HSTS_SECONDS = whole_number("HOLDFAST_HSTS_SECONDS", 3600, 0) if SESSION_COOKIE_SECURE else 0
 SILENCED_SYSTEM_CHECKS = [

@@ -7,6 +7,7 @@ what that leaves open: docs/adr/0023-throttled-sign-in.md.
 
 import logging
 from datetime import timedelta
+from hashlib import sha256
 from math import ceil
 from typing import Any
 
@@ -23,9 +24,6 @@ from django.utils.cache import add_never_cache_headers
 from .addresses import client_address
 
 logger = logging.getLogger("config.throttling")
-
-#: What is counted for somebody who asks for a link. No account is called so: names have no spaces.
-_LINK_TO = "link to "
 
 
 def locked_out(
@@ -47,7 +45,7 @@ def may_ask_for_link(request: HttpRequest, email: str) -> bool:
 
     Whether there is an account with that address is not asked.
     """
-    credentials = get_credentials(_LINK_TO + email.casefold())
+    credentials = get_credentials(_link_to(email))
     if AxesProxyHandler.is_allowed(request, credentials):
         AxesProxyHandler.user_login_failed(may_ask_for_link, credentials, request)
         return not request.axes_locked_out  # type: ignore[attr-defined]
@@ -59,7 +57,7 @@ def may_ask_for_link(request: HttpRequest, email: str) -> bool:
 def has_enough_links(email: str) -> bool:
     """Whether as many requests for links came, from wherever, as one address may make."""
     recent = AccessAttempt.objects.filter(
-        username=_LINK_TO + email.casefold(),
+        username=_link_to(email),
         attempt_time__gte=timezone.now() - settings.AXES_COOLOFF_TIME,
     )
     asked = recent.aggregate(Sum("failures_since_start"))["failures_since_start__sum"] or 0
@@ -69,6 +67,14 @@ def has_enough_links(email: str) -> bool:
 def forgive(request: HttpRequest, username: str) -> None:
     """Whoever has set a new password may use it at once, from where it was set."""
     AxesProxyHandler.reset_attempts(username=username, ip_address=client_address(request))
+
+
+def _link_to(email: str) -> str:
+    """What is counted in the place of an account's name. None is called so: names have no spaces.
+
+    Without the address itself, which may be anybody's, and longer than a name.
+    """
+    return f"link to {sha256(email.casefold().encode()).hexdigest()}"
 
 
 def _seconds_left(username: str | None, address: str | None) -> int:

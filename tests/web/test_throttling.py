@@ -196,6 +196,15 @@ def test_many_addresses_together_cannot_fill_a_mailbox(
     assert len(mailoutbox) == LIMIT - 1
 
 
+def test_a_mail_address_is_counted_without_being_kept(by_mail: None) -> None:
+    long = f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 60}.org"
+    for email in ("alice@example.org", long):
+        assert ask(email=email).status_code == 302
+    assert "@" not in str(list(AccessAttempt.objects.values()))
+    longest = AccessAttempt._meta.get_field("username").max_length
+    assert all(len(found.username) <= longest for found in AccessAttempt.objects.all())
+
+
 def test_asking_for_links_locks_no_sign_in_and_the_other_way_round(by_mail: None) -> None:
     for _ in range(LIMIT):
         ask()
