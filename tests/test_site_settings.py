@@ -14,6 +14,8 @@ from config import secret
 from config.environment import is_local, names, switch, whole_number
 from config.mail import MailServer, mail_server
 from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
+from pytest_django import Settings
 
 from tests.support.server import REPOSITORY
 
@@ -108,6 +110,21 @@ def test_a_proxy_s_header_is_believed_once_it_is_named(
     assert load(monkeypatch, tmp_path, **hosts, **more).SESSION_COOKIE_SECURE is True
     off = {**PRODUCTION, "HOLDFAST_HSTS_SECONDS": "0"}
     assert load(monkeypatch, tmp_path, **off).SECURE_HSTS_SECONDS == 0
+
+
+@pytest.mark.django_db
+def test_hsts_is_said_over_tls_only_and_the_header_of_nobody_else_is_believed(
+    settings: Settings,
+) -> None:
+    settings.SECURE_HSTS_SECONDS = 3600
+    forwarded = {"X-Forwarded-Proto": "https"}
+    assert "Strict-Transport-Security" not in Client().get("/sign-in/", headers=forwarded)
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    settings.SECURE_SSL_REDIRECT = True
+    said = Client().get("/sign-in/", headers=forwarded)
+    assert said["Strict-Transport-Security"] == "max-age=3600"
+    plain = Client().get("/sign-in/?next=/")
+    assert (plain.status_code, plain["Location"]) == (301, "https://testserver/sign-in/?next=/")
 
 
 @pytest.mark.parametrize(
