@@ -28,7 +28,7 @@ def small_server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def small_people(small_server: Server) -> Iterator[Person]:
-    return iter(make_people(small_server, 3))
+    return iter(make_people(small_server, 4))
 
 
 @pytest.fixture
