@@ -6,8 +6,8 @@ PORT ?= 8000
 DATA ?= var
 
 BIN := .venv/bin
-# Browser tests mostly wait for pages, so two go side by side, each with a server of its own.
-BROWSERS := -n 2 --dist loadfile
+# Tests mostly wait, for servers and for pages: two go side by side, each with servers of its own.
+IN_TWO := -n 2 --dist loadfile
 # An absolute path stays what it is; a relative one is relative to this folder.
 export HOLDFAST_DATA := $(abspath $(DATA))
 # Node comes from PyPI too, so that its tools find it.
@@ -30,14 +30,14 @@ run: .venv/run.stamp ## Serve http://127.0.0.1:8000 (PORT=, HOST=, DATA=; HOLDFA
 	@exec $(BIN)/python manage.py serve --prepare --host $(HOST) --port $(PORT)
 
 test: lint types js browser-tools ## Everything that CI runs: checks, Python, JavaScript and browser tests
-	$(BIN)/pytest tests
-	$(BIN)/pytest e2e $(BROWSERS) -m "not long"
+	$(BIN)/pytest tests $(IN_TWO)
+	$(BIN)/pytest e2e $(IN_TWO) -m "not long"
 
 test-long: browser-tools ## The tests that take minutes: very many files, very large ones
 	$(BIN)/pytest -m long -s
 
 quick: .venv/test.stamp ## The tests that need no browser and no server, in seconds
-	$(BIN)/pytest tests -m "not server and not browser and not thorough" -q
+	$(BIN)/pytest tests $(IN_TWO) -m "not server and not browser and not thorough" -q
 
 lint: .venv/test.stamp ## ruff, bandit, import-linter, migrations up to date
 	$(BIN)/ruff check .
@@ -57,10 +57,10 @@ js: .venv/test.stamp ## The JavaScript tests
 	$(BIN)/node --test "tests/js/*.test.js"
 
 python: .venv/test.stamp ## The Python tests, without the browser
-	$(BIN)/pytest tests
+	$(BIN)/pytest tests $(IN_TWO)
 
 browser: browser-tools ## The browser tests
-	$(BIN)/pytest e2e $(BROWSERS) -m "not long"
+	$(BIN)/pytest e2e $(IN_TWO) -m "not long"
 
 browser-tools: .venv/browser.stamp node_modules/.stamp
 
