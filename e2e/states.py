@@ -46,6 +46,8 @@ for number in range(3):
 FileSession.objects.filter(pk=trashed(owner, {long_name!r}).pk).update(trashed_at=ahead)
 for name in ("Nightly backup", "Expired", "Revoked", {long_name!r}[:90]):
     issue_token(owner, name)
+issue_token(owner, "Only for sending", scopes=["upload"])
+AccessToken.objects.filter(owner=owner, name="Nightly backup").update(last_used_at=timezone.now())
 AccessToken.objects.filter(owner=owner, name="Expired").update(
     created_at=ahead - timedelta(days=2), expires_at=ahead - timedelta(days=1))
 AccessToken.objects.filter(owner=owner, name="Revoked").update(revoked_at=timezone.now())

@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from .engine import tokens
-from .models import AccessToken, FileSession, SessionEvent, StoredFile, Usage
+from .models import AccessToken, FileSession, SessionEvent, StoredFile, TokenScope, Usage
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -61,11 +61,25 @@ class UsageAdmin(ReadOnlyAdmin):
 
 @admin.register(AccessToken)
 class AccessTokenAdmin(ReadOnlyAdmin):
-    list_display = ("name", "owner", "created_at", "expires_at", "revoked_at")
+    list_display = (
+        "name",
+        "owner",
+        "may",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "revoked_at",
+    )
+    list_filter = ("may_read", "may_upload", "may_delete")
     list_select_related = ("owner",)
     search_fields = ("name", "owner__username")
     exclude = ("digest",)
+    readonly_fields = ("may", "created_at", "last_used_at", "revoked_at")
     actions = ("revoke",)
+
+    @admin.display(description="may")
+    def may(self, token: AccessToken) -> str:
+        return ", ".join(scope for scope in TokenScope if scope in token.scopes)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("uploads.change_accesstoken")

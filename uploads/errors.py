@@ -88,6 +88,16 @@ class NotAuthenticated(UploadError):
     code = "not_authenticated"
     title = "Signing in is required"
 
+    def __init__(self, detail: str, *, token_refused: bool = False, **members: Any) -> None:
+        """`token_refused`: a token came, and is unknown, revoked or expired."""
+        super().__init__(detail, **members)
+        self.token_refused = token_refused
+
+
+class InsufficientScope(UploadError):
+    code = "insufficient_scope"
+    title = "The token may not do this"
+
 
 class CsrfFailed(UploadError):
     code = "csrf_failed"

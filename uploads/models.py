@@ -396,6 +396,18 @@ class Usage(models.Model):
         return f"{self.stored_files} files, {self.stored_bytes} bytes"
 
 
+class TokenScope(models.TextChoices):
+    """What a token may do, in the order in which it is told. Each is a column of the token."""
+
+    READ = "read"
+    UPLOAD = "upload"
+    DELETE = "delete"
+
+
+#: What a browser session may do, and a token that was made without saying.
+ALL_SCOPES = frozenset(TokenScope)
+
+
 class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
     def usable(self) -> Self:
         now = timezone.now()
@@ -407,7 +419,10 @@ class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
 
 
 class AccessToken(models.Model):
-    """A personal token for scripts. Only its SHA-256 is kept: it is random, so needs no salt."""
+    """A personal token for scripts. Only its SHA-256 is kept: it is random, so needs no salt.
+
+    What it may do never changes: who has it knows what it is good for.
+    """
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="upload_tokens"
@@ -417,6 +432,11 @@ class AccessToken(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    #: To the minute (`uploads.engine.tokens.NEWS`).
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    may_read = models.BooleanField(default=True, editable=False)
+    may_upload = models.BooleanField(default=True, editable=False)
+    may_delete = models.BooleanField(default=True, editable=False)
 
     objects = AccessTokenQuerySet.as_manager()
 
@@ -426,7 +446,15 @@ class AccessToken(models.Model):
                 condition=Q(expires_at__isnull=True) | Q(expires_at__gt=F("created_at")),
                 name="uploads_token_expires_later",
             ),
+            models.CheckConstraint(
+                condition=Q(may_read=True) | Q(may_upload=True) | Q(may_delete=True),
+                name="uploads_token_may_something",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def scopes(self) -> frozenset[TokenScope]:
+        return frozenset(scope for scope in TokenScope if getattr(self, f"may_{scope}"))

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from uploads.engine.tokens import find_owner
+from tests.support.tokens import find_owner
 from uploads.models import AccessToken
 
 
@@ -30,7 +30,28 @@ def test_only_a_hash_is_stored_and_an_end_can_be_set(alice: User) -> None:
     assert token not in str(vars(row))
 
 
-@pytest.mark.parametrize("arguments", [("nobody",), ("alice", "--days", "0")])
+@pytest.mark.parametrize(
+    ("arguments", "scopes"),
+    [
+        ([], {"read", "upload", "delete"}),
+        (["--scope", "read"], {"read"}),
+        (["--scope", "upload", "--scope", "delete", "--scope", "upload"], {"upload", "delete"}),
+    ],
+)
+def test_it_may_what_it_was_made_for(alice: User, arguments: list[str], scopes: set[str]) -> None:
+    issue("alice", *arguments)
+    assert AccessToken.objects.get().scopes == scopes
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nobody",),
+        ("alice", "--days", "0"),
+        ("alice", "--scope", "write"),
+        ("alice", "--scope", ""),
+    ],
+)
 def test_a_wrong_argument_is_refused(alice: User, arguments: tuple[str, ...]) -> None:
     with pytest.raises(CommandError):
         issue(*arguments)

@@ -11,7 +11,8 @@ from django.urls import URLPattern
 from django.utils import timezone
 
 from tests.support.bodies import content_digest
-from uploads.engine.tokens import PREFIX, find_owner, issue_token
+from tests.support.tokens import find_owner
+from uploads.engine.tokens import PREFIX, issue_token
 from uploads.models import AccessToken, FileSession
 from uploads.protocols.auth import PAGE_OF
 from uploads.urls import urlpatterns

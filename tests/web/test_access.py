@@ -112,7 +112,7 @@ def test_a_form_of_another_account_s_page_changes_nothing(
         address(session, "remove"): {},
         address(session, "rename"): {"filename": "other.txt"},
         "/uploads/remove": {"id": str(session.pk)},
-        "/tokens/": {"name": "backup", "lifetime": "90"},
+        "/tokens/": {"name": "backup", "lifetime": "90", "scopes": ["read"]},
     }
     for url, fields in forms.items():
         response = bob_client.post(url, fields, headers=headers)

@@ -1,12 +1,15 @@
 """The admin looks and revokes; it never edits states."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from uploads.engine.tokens import find_owner, issue_token
-from uploads.models import AccessToken, EventKind, FileSession, SessionEvent
+from tests.support.tokens import find_owner
+from uploads.engine.tokens import issue_token
+from uploads.models import AccessToken, EventKind, FileSession, SessionEvent, TokenScope
 from uploads.web.headers import HEADER, POLICY
 
 from .pages import STATES, completed, make_session, trashed
@@ -32,6 +35,19 @@ def test_a_revoked_token_opens_nothing_any_more(admin_of_site: Client, alice: Us
     assert "1 revoked" in response.content.decode()
     assert find_owner(token) is None
     assert find_owner(kept) == alice
+
+
+def test_the_admin_says_what_a_token_may_do_and_when_it_was_used(
+    admin_of_site: Client, alice: User
+) -> None:
+    issue_token(alice, "script", scopes=[TokenScope.UPLOAD, TokenScope.DELETE])
+    AccessToken.objects.update(last_used_at=datetime(2026, 5, 4, 9, 30, tzinfo=UTC))
+    own = reverse("admin:uploads_accesstoken_change", args=[AccessToken.objects.get().pk])
+    for url in (reverse("admin:uploads_accesstoken_changelist"), own):
+        html = admin_of_site.get(url).content.decode()
+        assert "upload, delete" in html
+        assert "May 4, 2026, 9:30 a.m." in html
+        assert AccessToken.objects.get().digest not in html
 
 
 def test_no_token_is_edited_or_deleted_here(admin_of_site: Client, alice: User) -> None:

@@ -1,7 +1,7 @@
 """The page of access tokens: a token is shown once, works, ends, and is nobody else's business."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
 
@@ -11,12 +11,17 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from uploads.engine.tokens import MAX_USABLE, find_owner, issue_own_token, issue_token
-from uploads.models import AccessToken
+from tests.support.tokens import find_owner
+from uploads.engine.tokens import MAX_USABLE, issue_own_token, issue_token
+from uploads.models import AccessToken, TokenScope
 from uploads.web.tokens import MAX_ENDED_SHOWN
 
 URL = "/tokens/"
-FIELDS = {"name": "backup at night", "lifetime": "90"}
+FIELDS: dict[str, Any] = {
+    "name": "backup at night",
+    "lifetime": "90",
+    "scopes": ["read", "upload", "delete"],
+}
 
 pytestmark = pytest.mark.django_db
 
@@ -105,9 +110,9 @@ def test_the_form_offers_ninety_days_first(alice_client: Client) -> None:
     ],
 )
 def test_bad_input_is_refused_at_its_field_and_kept(
-    alice_client: Client, given: dict[str, str], field: str, words: str
+    alice_client: Client, given: dict[str, Any], field: str, words: str
 ) -> None:
-    typed = {"name": "what I typed", "lifetime": "365", **given}
+    typed = {"name": "what I typed", "lifetime": "365", "scopes": ["read", "delete"], **given}
     response = alice_client.post(URL, typed)
     assert response.status_code == 422
     html = response.content.decode()
@@ -120,13 +125,70 @@ def test_bad_input_is_refused_at_its_field_and_kept(
     assert html.count('aria-invalid="true"') == 1
     if field != "token-name":
         assert 'value="what I typed"' in html
+    assert re.findall(r'value="(\w+)" id="token-scope-\w+" checked', html) == ["read", "delete"]
     if field != "token-lifetime":
         assert '<option value="365" selected>' in html
     assert not AccessToken.objects.exists()
 
 
+def test_a_token_may_what_was_chosen_and_no_more(alice_client: Client) -> None:
+    html = alice_client.post(URL, {**FIELDS, "scopes": ["upload", "delete"]}).content.decode()
+    assert AccessToken.objects.get().scopes == {TokenScope.UPLOAD, TokenScope.DELETE}
+    assert '<td data-label="May">upload, delete</td>' in html
+    token = shown_token(html)
+    headers = {"Authorization": f"Bearer {token}"}
+    assert Client().get("/api/v1/uploads", headers=headers).status_code == 403
+
+
+def test_the_form_offers_all_scopes_chosen(alice_client: Client) -> None:
+    html = alice_client.get(URL).content.decode()
+    assert len(re.findall(r'name="scopes" value="\w+" id="token-scope-\w+" checked', html)) == 3
+
+
+@pytest.mark.parametrize("scopes", [[], ["write"], ["read", "write"]])
+def test_a_token_that_may_nothing_is_not_made_nor_one_that_may_what_there_is_not(
+    alice_client: Client, scopes: list[str]
+) -> None:
+    response = alice_client.post(URL, {**FIELDS, "scopes": scopes})
+    assert response.status_code == 422
+    html = response.content.decode()
+    assert re.search(r'<fieldset[^>]* aria-describedby="token-scopes-error"', html)
+    [error] = re.findall(r'id="token-scopes-error">(.*?)</p>', html)
+    assert error.startswith("Choose ")
+    main = html[html.index("<main") : html.index("</main>")]
+    assert main.count(" autofocus") == 1
+    assert not AccessToken.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("scopes", "says", "line"),
+    [
+        (["read", "upload"], "sends a file", '-F "file=@FILE" http://testserver/uploads/send'),
+        (["read", "delete"], "fetches a file", "http://testserver/api/v1/uploads/ID/content"),
+        (["delete"], "deletes a file", "http://testserver/api/v1/uploads/ID"),
+    ],
+)
+def test_the_line_for_curl_is_of_what_the_token_may_do(
+    alice_client: Client, scopes: list[str], says: str, line: str
+) -> None:
+    html = alice_client.post(URL, {**FIELDS, "scopes": scopes}).content.decode()
+    assert f"<p>This line {says} with it" in html
+    [command] = re.findall(r'<code id="token-curl">(.*?)</code>', html)
+    assert unescape(command).endswith(line)
+    assert ("-X DELETE" in command) == (scopes == ["delete"])
+
+
+def test_the_list_says_when_a_token_was_last_used(alice_client: Client, alice: User) -> None:
+    issue_token(alice, "laptop")
+    cell = '<td data-label="Last used">'
+    assert f"{cell}Never</td>" in alice_client.get(URL).content.decode()
+    AccessToken.objects.update(last_used_at=datetime(2026, 5, 4, 9, 30, tzinfo=UTC))
+    html = alice_client.get(URL).content.decode()
+    assert f'{cell}<time datetime="2026-05-04T09:30:00+00:00">4 May 2026, 09:30</time>' in html
+
+
 def test_a_token_without_a_lifetime_is_not_one_without_end(alice_client: Client) -> None:
-    assert alice_client.post(URL, {"name": "x"}).status_code == 422
+    assert alice_client.post(URL, {"name": "x", "scopes": ["read"]}).status_code == 422
     assert not AccessToken.objects.exists()
 
 
@@ -244,8 +306,14 @@ def test_the_page_has_one_heading_and_a_label_for_each_field(alice_client: Clien
     assert html.count("<h1") == 1
     main = html[html.index("<main") : html.index("</main>")]
     fields = re.findall(r'<(?:input|select) (?![^>]*type="hidden")[^>]*id="([\w-]+)"', main)
-    assert fields == ["token-name", "token-lifetime"]
-    assert all(f'<label for="{field}">' in main for field in fields)
+    named, chosen = fields[:2], fields[2:]
+    assert named == ["token-name", "token-lifetime"]
+    assert all(f'<label for="{field}">' in main for field in named)
+    # Check boxes stand inside their labels, and those within a group that has a name.
+    [group] = re.findall(r"<fieldset(.*?)</fieldset>", main, re.DOTALL)
+    assert "<legend>What it may do</legend>" in group
+    assert re.findall(r'<label><input type="checkbox"[^>]* id="([\w-]+)"', group) == chosen
+    assert chosen == ["token-scope-read", "token-scope-upload", "token-scope-delete"]
 
 
 def test_the_page_of_a_new_token_has_no_form_to_send_twice(alice_client: Client) -> None:

@@ -9,6 +9,9 @@ from django.middleware.csrf import CsrfViewMiddleware, get_token
 
 from uploads.engine import tokens
 from uploads.errors import CsrfFailed, NotAuthenticated
+from uploads.models import ALL_SCOPES
+
+from .scopes import grant
 
 #: Methods that change nothing, and have no body worth counting.
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -29,16 +32,20 @@ def is_of_another(request: HttpRequest) -> bool:
 
 
 def authenticate(request: HttpRequest) -> AbstractBaseUser:
-    """The user behind the request. Reads no body. Raises NotAuthenticated or CsrfFailed."""
+    """The user behind the request, and with `grant` what it may do. Reads no body.
+
+    Raises NotAuthenticated or CsrfFailed.
+    """
     header = request.headers.get("Authorization", "")
     if header:
-        return _by_token(header)
+        return _by_token(request, header)
     if not request.user.is_authenticated:
         raise NotAuthenticated(f"This address needs you to be signed in. {_HOW_TO}")
     if is_of_another(request):
         raise NotAuthenticated("This page belongs to another account than the one signed in now.")
     if request.method not in SAFE_METHODS:
         _check_csrf(request, request.META.get(settings.CSRF_HEADER_NAME))
+    grant(request, ALL_SCOPES)
     return request.user
 
 
@@ -50,6 +57,7 @@ def authenticate_form(request: HttpRequest) -> AbstractBaseUser:
     if request.headers.get("Authorization") or not request.user.is_authenticated:
         return authenticate(request)
     _check_csrf(request, get_token(request))
+    grant(request, ALL_SCOPES)
     return request.user
 
 
@@ -62,12 +70,16 @@ def check_form_token(request: HttpRequest, token: str) -> None:
         _check_csrf(request, token or request.META.get(settings.CSRF_HEADER_NAME))
 
 
-def _by_token(header: str) -> AbstractBaseUser:
-    scheme, _, token = header.partition(" ")
-    owner = tokens.find_owner(token.strip()) if scheme.lower() == "bearer" else None
-    if owner is None:
-        raise NotAuthenticated(f"The token is unknown, revoked or expired. {_HOW_TO}")
-    return owner
+def _by_token(request: HttpRequest, header: str) -> AbstractBaseUser:
+    scheme, _, sent = header.partition(" ")
+    sent = sent.strip() if scheme.lower() == "bearer" else ""
+    token = tokens.find_token(sent) if sent else None
+    if token is None:
+        detail = f"The token is unknown, revoked or expired. {_HOW_TO}"
+        raise NotAuthenticated(detail, token_refused=bool(sent))
+    tokens.note_use(token)
+    grant(request, token.scopes)
+    return token.owner
 
 
 def _check_csrf(request: HttpRequest, token: str | None) -> None:

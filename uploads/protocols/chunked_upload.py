@@ -59,7 +59,7 @@ from .bodies import ScratchSink, ScratchSource, content_length, read_body, reade
 from .declared import parse_content_range
 from .endpoint import endpoint
 from .multipart import read_form
-from .problems import status_of
+from .problems import challenge, status_of
 from .received import NotAllThere, received_pieces
 from .request_log import about
 from .waiting import RETRY_SECONDS, wait_for_verdict
@@ -81,6 +81,7 @@ STATUSES: dict[type[UploadError], int] = {
     errors.InvalidRequest: 400,
     errors.NotAuthenticated: 403,
     errors.CsrfFailed: 403,
+    errors.InsufficientScope: 403,
     errors.NotFound: 404,
     errors.ChunkNotFound: 400,
     errors.MethodNotAllowed: 405,
@@ -113,6 +114,7 @@ def _refused(_: HttpRequest, error: UploadError) -> HttpResponse:
     body = {**error.members, "detail": detail, "code": error.code}
     response = JsonResponse(body, status=status_of(type(error), STATUSES))
     response["Cache-Control"] = "no-store"
+    challenge(response, error)
     if error.retry_after is not None:
         response["Retry-After"] = str(error.retry_after)
     if "allowed" in error.members:

@@ -1,7 +1,7 @@
 """What every endpoint does around its own work: methods, identity, fair shares, refusals."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
@@ -20,6 +20,7 @@ from .database import DATABASE_ERRORS, database_refusal
 from .fairness import fair_share
 from .problems import problem
 from .request_log import about
+from .scopes import BY_METHOD, Need, check_scope
 
 logger = logging.getLogger("uploads.protocols")
 
@@ -34,13 +35,20 @@ def _problem(_: HttpRequest, error: UploadError) -> HttpResponse:
 
 
 def endpoint(
-    *methods: str, authenticate: Authenticate = auth.authenticate, refuse: Refuse = _problem
+    *methods: str,
+    needs: Mapping[str, Need] = BY_METHOD,
+    authenticate: Authenticate = auth.authenticate,
+    refuse: Refuse = _problem,
 ) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
     """A view of `(request, user, ...)` that raises UploadError to refuse; `refuse` answers it.
+
+    `needs`: what a token must be allowed, by method, where that is not what BY_METHOD says.
 
     Exempt from Django's CSRF middleware, which would read bodies; `authenticate` checks instead.
     Never inside ATOMIC_REQUESTS: a transaction must not wait for a body (P5).
     """
+
+    needed = {method: {**BY_METHOD, **needs}[method] for method in methods}
 
     def refused(request: HttpRequest, error: UploadError) -> HttpResponse:
         about(request, code=error.code)
@@ -58,6 +66,7 @@ def endpoint(
                 _check_method(request, methods)
                 user = authenticate(request)
                 about(request, user=user)
+                check_scope(request, needed[str(request.method)])
                 with fair_share(request, user):
                     response = view(request, user, *args, **kwargs)
             except UploadError as error:
@@ -72,6 +81,7 @@ def endpoint(
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 
+        wrapped.needs = needed  # type: ignore[attr-defined]  # for whoever lists the endpoints
         return wrapped
 
     return decorate

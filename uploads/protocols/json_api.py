@@ -50,6 +50,7 @@ from .bodies import (
 from .endpoint import endpoint
 from .native import session_body
 from .request_log import about
+from .scopes import ENDING, SEEING_ONE
 from .turns import Turns
 from .waiting import wait_for_verdict
 
@@ -128,7 +129,7 @@ def complete(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
     raise _verdict(session)
 
 
-@endpoint("POST")
+@endpoint("POST", needs={"POST": ENDING})
 def cancel(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
     session = _session(request, user, read_json(request))
     ended = removing.cancel(session)
@@ -144,7 +145,7 @@ def cancel(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
     raise refusal(ended)
 
 
-@endpoint("GET", "HEAD")
+@endpoint("GET", "HEAD", needs=SEEING_ONE)
 def status(request: HttpRequest, user: AbstractBaseUser, upload_id: str) -> HttpResponseBase:
     session = get_present_session(user, fields.parse_session_id(upload_id))
     return JsonResponse(_session_body(recover_if_stuck(session)))

@@ -30,6 +30,7 @@ from .download_host import redirect_to_download_host
 from .downloads import attachment
 from .endpoint import endpoint
 from .request_log import about
+from .scopes import ANY, BY_METHOD, DELETE, ENDING, SEEING_ONE, check_scope
 
 
 @endpoint("POST", "GET")
@@ -39,15 +40,15 @@ def handshake(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
     return shake_hands(request, user, "chunk_size", session_body)
 
 
-@endpoint("GET", "HEAD", "DELETE")
+@endpoint("GET", "HEAD", "DELETE", needs={**SEEING_ONE, "DELETE": ENDING})
 def session(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> HttpResponseBase:
     if request.method == "DELETE":
-        removing.remove(get_session(user, session_id))
+        _remove(request, get_session(user, session_id))
         return HttpResponse(status=204)
     return _session_response(user, session_id)
 
 
-@endpoint("POST", "GET", "HEAD")
+@endpoint("POST", "GET", "HEAD", needs=SEEING_ONE)
 def session_handshake(
     request: HttpRequest, user: AbstractBaseUser, session_id: UUID
 ) -> HttpResponseBase:
@@ -99,7 +100,7 @@ def content(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> H
     return attachment(request, session)
 
 
-@endpoint("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+@endpoint(*BY_METHOD, needs=dict.fromkeys(BY_METHOD, ANY))
 def unknown(request: HttpRequest, user: AbstractBaseUser, *_: str) -> HttpResponseBase:
     raise NotFound(
         "No address of this API looks like that. Ids are UUIDs and chunk indices whole numbers "
@@ -186,6 +187,16 @@ def _urls(session: FileSession) -> dict[str, str]:
         "complete": f"{own}/complete",
         "content": f"{own}/content",
     }
+
+
+def _remove(request: HttpRequest, session: FileSession) -> None:
+    """What has ended, be it at this very moment, goes for good: that needs more than to cancel."""
+    ended = removing.cancel(session)
+    if ended is None:
+        return
+    if ended.status != SessionStatus.CANCELLED:
+        check_scope(request, DELETE)
+    removing.remove(ended)
 
 
 def _session_response(user: AbstractBaseUser, session_id: UUID) -> HttpResponse:

@@ -32,6 +32,7 @@ from uploads.models import FileSession
 from . import declared, native
 from .bodies import content_length, reader_slot
 from .endpoint import endpoint
+from .scopes import ANY, BY_METHOD, SEEING_ONE
 
 #: Characters of the header that says what is in. Proxies and clients bound all headers together,
 #: some to 4 KiB.
@@ -64,7 +65,7 @@ def sessions(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
     return native.shake_hands(request, user, "part_size", _session_body)
 
 
-@endpoint("GET", "HEAD")
+@endpoint("GET", "HEAD", needs=SEEING_ONE)
 def session(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> HttpResponseBase:
     return JsonResponse(_session_body(_present(user, session_id)))
 
@@ -87,7 +88,7 @@ def part(
     )
 
 
-@endpoint("GET", "HEAD", "PUT")
+@endpoint("GET", "HEAD", "PUT", needs=SEEING_ONE)
 def upload(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> HttpResponseBase:
     if request.method == "PUT":
         session = _append(request, get_session(user, session_id))
@@ -98,7 +99,7 @@ def upload(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> Ht
     return JsonResponse(_session_body(session), headers=_upload_headers(session))
 
 
-@endpoint("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+@endpoint(*BY_METHOD, needs=dict.fromkeys(BY_METHOD, ANY))
 def unknown(request: HttpRequest, user: AbstractBaseUser, *_: str) -> HttpResponseBase:
     raise NotFound(
         "No address of an upload looks like that. Ids are UUIDs and part numbers whole numbers "

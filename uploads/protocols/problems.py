@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.utils.translation import gettext
 
 from uploads import errors
-from uploads.errors import UploadError
+from uploads.errors import InsufficientScope, NotAuthenticated, UploadError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -18,6 +18,7 @@ STATUSES: dict[type[UploadError], int] = {
     errors.InvalidRequest: 400,
     errors.NotAuthenticated: 401,
     errors.CsrfFailed: 403,
+    errors.InsufficientScope: 403,
     errors.NotFound: 404,
     errors.ChunkNotFound: 404,
     errors.MethodNotAllowed: 405,
@@ -64,11 +65,27 @@ def problem(error: UploadError) -> HttpResponse:
     response["Cache-Control"] = "no-store"
     if error.retry_after is not None:
         response["Retry-After"] = str(error.retry_after)
-    if status == 401:
-        response["WWW-Authenticate"] = 'Bearer realm="uploads"'
+    challenge(response, error)
     if "allowed" in error.members:
         response["Allow"] = ", ".join(error.members["allowed"])
     if "complete_length" in error.members:
         # RFC 9110, section 15.5.17: how many bytes there are.
         response["Content-Range"] = f"bytes */{error.members['complete_length']}"
     return response
+
+
+def challenge(response: HttpResponse, error: UploadError) -> None:
+    """Say in `WWW-Authenticate` what a token is to be (RFC 6750, section 3), if that is the matter.
+
+    `error` stands there only where a token came (section 3.1). Of several scopes of which one is
+    enough, `scope` names the first: it lists what is needed together.
+    """
+    words = ['Bearer realm="uploads"']
+    if isinstance(error, InsufficientScope):
+        words.append('error="insufficient_scope"')
+        words += [f'scope="{scope}"' for scope in error.members.get("needed", [])[:1]]
+    elif not isinstance(error, NotAuthenticated):
+        return
+    elif error.token_refused:
+        words.append('error="invalid_token"')
+    response["WWW-Authenticate"] = ", ".join(words)

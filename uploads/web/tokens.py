@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django import forms
 from django.conf import settings
@@ -12,13 +13,13 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from uploads.engine.tokens import MAX_USABLE, issue_own_token
 from uploads.engine.tokens import revoke as revoke_tokens
-from uploads.models import AccessToken
+from uploads.models import AccessToken, TokenScope
 
 from .actions import action
 from .views import page
@@ -35,6 +36,20 @@ LIFETIMES: list[tuple[str, Promise]] = [
     ("365", _("1 year")),
     (ENDLESS, _("No end")),
 ]
+
+
+class Allowed(NamedTuple):
+    """What a token may do: as the form offers it, and in a word of the list."""
+
+    offer: Promise
+    word: Promise
+
+
+SCOPES: dict[TokenScope, Allowed] = {
+    TokenScope.READ: Allowed(_("See and fetch files"), pgettext_lazy("a token may", "read")),
+    TokenScope.UPLOAD: Allowed(_("Send files"), pgettext_lazy("a token may", "upload")),
+    TokenScope.DELETE: Allowed(_("Delete files"), pgettext_lazy("a token may", "delete")),
+}
 
 
 class TokenForm(forms.Form):
@@ -57,6 +72,16 @@ class TokenForm(forms.Form):
         },
     )
 
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope.value, allowed.offer) for scope, allowed in SCOPES.items()],
+        initial=TokenScope.values,
+        error_messages={
+            "required": _("Choose at least one thing that the token may do."),
+            "invalid_choice": _("Choose from what the list has."),
+            "invalid_list": _("Choose from what the list has."),
+        },
+    )
+
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
         if not name.isprintable():
@@ -67,13 +92,18 @@ class TokenForm(forms.Form):
         days = self.cleaned_data["lifetime"]
         return None if days == ENDLESS else timedelta(days=int(days))
 
+    def clean_scopes(self) -> list[TokenScope]:
+        return [TokenScope(scope) for scope in self.cleaned_data["scopes"]]
+
 
 class Shown(NamedTuple):
     """One row of the list."""
 
     id: int
     name: str
+    may: str
     made: datetime
+    used: datetime | None
     expires: datetime | None
     usable: bool
     state: str
@@ -92,16 +122,16 @@ def tokens(request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
     made = {
         "name": form.cleaned_data["name"],
         "token": token,
-        "curl": _curl(token, _address(request)),
+        "curl": _curl(request, token, form.cleaned_data["scopes"]),
     }
     return render(request, "uploads/tokens.html", {**_context(user, TokenForm()), "made": made})
 
 
-def _address(request: HttpRequest) -> str:
-    """Where forms of files go. Behind a proxy that ends TLS we are spoken to in clear, but nobody
-    else may be: the line carries a secret.
+def _address(request: HttpRequest, path: str) -> str:
+    """Behind a proxy that ends TLS we are spoken to in clear, but nobody else may be: the line
+    carries a secret.
     """
-    address = request.build_absolute_uri(reverse("uploads:send"))
+    address = request.build_absolute_uri(path)
     if settings.SESSION_COOKIE_SECURE and address.startswith("http:"):
         return address.replace("http:", "https:", 1)
     return address
@@ -124,7 +154,8 @@ def revoke(request: HttpRequest, user: AbstractBaseUser, token_id: int) -> HttpR
 
 def _issued(user: AbstractBaseUser, form: TokenForm) -> str | None:
     """The new token, or None, with the reason in the form."""
-    token = issue_own_token(user, form.cleaned_data["name"], form.cleaned_data["lifetime"])
+    given = form.cleaned_data
+    token = issue_own_token(user, given["name"], given["lifetime"], given["scopes"])
     if token is None:
         text = _("You have %(count)d usable tokens, which is the most. Revoke one, then try again.")
         form.add_error(None, forms.ValidationError(text, params={"count": MAX_USABLE}))
@@ -156,8 +187,38 @@ def _shown(token: AccessToken) -> Shown:
     else:
         state = gettext("Expired") if expired else gettext("Usable")
     usable = not token.revoked_at and not expired
-    return Shown(token.pk, token.name, token.created_at, token.expires_at, usable, state)
+    return Shown(
+        id=token.pk,
+        name=token.name,
+        may=", ".join(
+            str(word) for scope, (_label, word) in SCOPES.items() if scope in token.scopes
+        ),
+        made=token.created_at,
+        used=token.last_used_at,
+        expires=token.expires_at,
+        usable=usable,
+        state=state,
+    )
 
 
-def _curl(token: str, address: str) -> str:
-    return f'curl --fail-with-body -H "Authorization: Bearer {token}" -F "file=@FILE" {address}'
+class Line(NamedTuple):
+    """What to try a new token with: a command for a shell, and of which of its scopes."""
+
+    scope: TokenScope
+    command: str
+
+
+def _curl(request: HttpRequest, token: str, scopes: list[TokenScope]) -> Line:
+    """Of what the token may do, that which a script is likeliest to be for."""
+    header = f'-H "Authorization: Bearer {token}"'
+    if TokenScope.UPLOAD in scopes:
+        address = _address(request, reverse("uploads:send"))
+        command = f'curl --fail-with-body {header} -F "file=@FILE" {address}'
+        return Line(TokenScope.UPLOAD, command)
+    # An address has place for an id only: for any, which is to be replaced.
+    any_id = UUID(int=0)
+    address = _address(request, reverse("uploads:session", kwargs={"session_id": any_id}))
+    address = address.replace(str(any_id), "ID")
+    if TokenScope.READ in scopes:
+        return Line(TokenScope.READ, f"curl --fail -OJ {header} {address}/content")
+    return Line(TokenScope.DELETE, f"curl --fail-with-body -X DELETE {header} {address}")

@@ -6,6 +6,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
 from uploads.engine.tokens import issue_token
+from uploads.models import ALL_SCOPES, TokenScope
 
 MOST_DAYS = 36500
 
@@ -17,6 +18,13 @@ class Command(BaseCommand):
         parser.add_argument("user", help="the user name of its owner")
         parser.add_argument("--name", default="command line", help="what the token is for")
         parser.add_argument("--days", type=int, help="days until it expires (default: never)")
+        parser.add_argument(
+            "--scope",
+            action="append",
+            choices=TokenScope.values,
+            help="what it may do, once for each: read (list and fetch files), upload (send files, "
+            "go on with and cancel them), delete (default: all three)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         users = get_user_model()
@@ -29,4 +37,5 @@ class Command(BaseCommand):
             raise CommandError(f"--days must be from 1 to {MOST_DAYS}.")
         lifetime = timedelta(days=days) if days else None
         self.stderr.write("This token is shown only now. Send it as `Authorization: Bearer ...`.")
-        self.stdout.write(issue_token(owner, options["name"], lifetime))
+        scopes = [TokenScope(scope) for scope in options["scope"] or ALL_SCOPES]
+        self.stdout.write(issue_token(owner, options["name"], lifetime, scopes))
