@@ -58,6 +58,7 @@ def test_a_class_outside_the_table_is_an_error_here_not_for_a_client() -> None:
         (errors.InvalidFilename, 400),
         (errors.NotAuthenticated, 401),
         (errors.CsrfFailed, 403),
+        (errors.InsufficientScope, 403),
         (errors.SessionNotFound, 404),
         (errors.ChunkNotFound, 404),
         (errors.ChunkConflict, 409),

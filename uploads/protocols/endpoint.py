@@ -81,7 +81,6 @@ def endpoint(
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 
-        wrapped.needs = needed  # type: ignore[attr-defined]  # for whoever lists the endpoints
         return wrapped
 
     return decorate

@@ -32,7 +32,7 @@ BY_METHOD: Mapping[str, Need] = {
 #: One upload by its id: who sends it must learn what is missing, and how its verification ended.
 SEEING_ONE: Mapping[str, Need] = dict.fromkeys(("GET", "HEAD"), READ + UPLOAD)
 #: Either may end an upload under way. To delete what has ended already needs DELETE.
-ENDING: Need = UPLOAD + DELETE
+ENDING: Need = DELETE + UPLOAD
 
 #: Where in the request is kept what its sender may do.
 _GRANTED = "uploads.scopes"
