@@ -12,6 +12,7 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 
 from uploads.models import (
+    ALL_SCOPES,
     AccessToken,
     FileChunk,
     FileSession,
@@ -169,6 +170,14 @@ def test_a_token_digest_is_unique_and_expires_after_it_was_made(alice: User) -> 
         AccessToken.objects.create(
             owner=alice, name="n", digest="e", created_at=now, expires_at=now
         )
+
+
+def test_a_token_that_may_nothing_is_refused_and_one_of_before_may_all(alice: User) -> None:
+    given = {"owner": alice, "name": "n"}
+    nothing = {"may_read": False, "may_upload": False, "may_delete": False}
+    with pytest.raises(IntegrityError), transaction.atomic():
+        AccessToken.objects.create(digest="d", **given, **nothing)
+    assert AccessToken.objects.create(digest="d", **given).scopes == ALL_SCOPES
 
 
 def test_every_id_is_a_random_uuid(alice: User) -> None:
