@@ -19,6 +19,7 @@ from django.urls import URLPattern
 from tests.protocol.test_problem_shape import CLASSES
 from tests.support.server import REPOSITORY
 from tests.test_documentation import ABSTRACT
+from tests.web.isolation import TABLE
 from uploads.protocols.problems import status_of
 from uploads.urls import urlpatterns
 from uploads.web.api_page import DOCUMENT, METHODS
@@ -99,6 +100,21 @@ def test_the_methods_described_are_those_that_the_address_takes(db: None, path: 
     assert answer.status_code == 405
     described = {method.upper() for method in METHODS if method in SPOKEN["paths"][path]}
     assert set(answer["Allow"].split(", ")) == described
+
+
+@each_operation
+def test_the_scopes_described_are_those_that_are_asked_for(operation: Operation) -> None:
+    path, method, said = operation
+    address = PLACEHOLDER.sub("{}", path)
+    needs = [
+        rule.need
+        for rule in TABLE
+        if rule.kind == "api"
+        and rule.method == method.upper()
+        and "/" + PLACEHOLDER.sub("{}", rule.route) == address
+    ]
+    described = [scope for way in said["security"] for scope in way.get("token", [])]
+    assert set(described) == set().union(*needs)
 
 
 def test_p10_the_codes_described_are_those_of_the_code() -> None:
