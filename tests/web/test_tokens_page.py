@@ -134,7 +134,7 @@ def test_bad_input_is_refused_at_its_field_and_kept(
 def test_a_token_may_what_was_chosen_and_no_more(alice_client: Client) -> None:
     html = alice_client.post(URL, {**FIELDS, "scopes": ["upload", "delete"]}).content.decode()
     assert AccessToken.objects.get().scopes == {TokenScope.UPLOAD, TokenScope.DELETE}
-    assert '<td data-label="May">upload, delete</td>' in html
+    assert '<td data-label="Allowed">upload, delete</td>' in html
     token = shown_token(html)
     headers = {"Authorization": f"Bearer {token}"}
     assert Client().get("/api/v1/uploads", headers=headers).status_code == 403

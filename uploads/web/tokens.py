@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
@@ -46,9 +46,9 @@ class Allowed(NamedTuple):
 
 
 SCOPES: dict[TokenScope, Allowed] = {
-    TokenScope.READ: Allowed(_("See and fetch files"), pgettext_lazy("a token may", "read")),
-    TokenScope.UPLOAD: Allowed(_("Send files"), pgettext_lazy("a token may", "upload")),
-    TokenScope.DELETE: Allowed(_("Delete files"), pgettext_lazy("a token may", "delete")),
+    TokenScope.READ: Allowed(_("See and fetch files"), _("read")),
+    TokenScope.UPLOAD: Allowed(_("Send files"), _("upload")),
+    TokenScope.DELETE: Allowed(_("Delete files"), _("delete")),
 }
 
 
