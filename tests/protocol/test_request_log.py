@@ -174,7 +174,9 @@ def test_the_forms_of_the_pages_have_a_line(
     assert alice_client.post(rename, {"filename": "new-secret.txt"}).status_code == 303
     assert (log.last["route"], log.last["session"]) == ("rename", session_id)
     assert (log.last["user"], log.last["status"]) == (alice.pk, 303)
-    alice_client.post(reverse("uploads:tokens"), {"name": "secret-token", "lifetime": "30"})
+    alice_client.post(
+        reverse("uploads:tokens"), {"name": "secret-token", "lifetime": "30", "scopes": ["read"]}
+    )
     assert (log.last["route"], log.last["status"]) == ("tokens", 200)
     revoke = reverse("uploads:revoke-token", kwargs={"token_id": AccessToken.objects.get().pk})
     alice_client.post(revoke)
