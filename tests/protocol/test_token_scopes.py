@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
@@ -140,12 +140,12 @@ class NeverRead(io.RawIOBase):
     ("method", "path"),
     [
         ("POST", HANDSHAKE),
-        ("PUT", f"{URL}/{uuid4()}/chunks/0"),
-        ("POST", f"{URL}/{uuid4()}/chunks/0"),
-        ("POST", f"{URL}/{uuid4()}/complete"),
+        ("PUT", f"{URL}/{UUID(int=1)}/chunks/0"),
+        ("POST", f"{URL}/{UUID(int=1)}/chunks/0"),
+        ("POST", f"{URL}/{UUID(int=1)}/complete"),
         ("POST", "/api/v1/upload/chunk"),
-        ("PUT", f"/uploads/sessions/{uuid4()}/parts/1"),
-        ("PUT", f"/upload/{uuid4()}"),
+        ("PUT", f"/uploads/sessions/{UUID(int=1)}/parts/1"),
+        ("PUT", f"/upload/{UUID(int=1)}"),
         ("POST", "/uploads/send"),
         ("POST", "/api/chunked-upload/"),
     ],

@@ -291,6 +291,23 @@ ACCOUNTS = flat(
     each("guest", "sign-in/", "GET HEAD POST PUT OPTIONS", 302),
     public("sign-out/", "POST", 302),
     public("sign-out/", "OPTIONS", 200),
+    page("account/password/", "GET HEAD OPTIONS", 200),
+    # Without the present password.
+    page("account/password/", "POST PUT", 422),
+    page("account/password/changed/", "GET HEAD OPTIONS", 200),
+    # Who has forgotten a password is nobody yet.
+    public("sign-in/forgotten/", "GET HEAD POST PUT OPTIONS", 200),
+    public("sign-in/forgotten/sent/", "GET HEAD OPTIONS", 200),
+    public(
+        "sign-in/new-password/<uidb64>/<token>/",
+        # A link that is none is that by any method.
+        " ".join(METHODS),
+        200,
+        address="/sign-in/new-password/MQ/none/",
+    ),
+    public("sign-in/new-password/", "GET HEAD OPTIONS", 200),
+    # To the page above.
+    public("admin/password_change/", " ".join(METHODS), 302),
 )
 
 ADMIN = flat(
@@ -298,7 +315,6 @@ ADMIN = flat(
     # Whoever is no staff may sign in as somebody else.
     staff("login/", 302, nobody=200),
     staff("logout/", 405),
-    staff("password_change/", 200),
     staff("password_change/done/", 200),
     staff("autocomplete/", 403),
     staff("jsi18n/", 200),

@@ -292,7 +292,8 @@ RULES = {place(rule): [other for other in TABLE if place(other) == place(rule)] 
 
 def test_p9_every_address_has_its_rule_and_every_rule_its_address() -> None:
     told = list(dict.fromkeys(rule.route for rule in TABLE))
-    assert sorted(told) == sorted(routes())
+    # One of the admin's is ours too, which comes first.
+    assert sorted(told) == sorted(set(routes()))
 
 
 @pytest.mark.parametrize("at", list(RULES), ids=lambda at: f"/{at}")
