@@ -2,14 +2,30 @@
 
 import pytest
 from django.contrib.auth.models import User
+from pytest_django import Settings
 
-from tests.support.bodies import payload
-from tests.support.sessions import age, begin, content_of, fresh, handshake, send_all, upload
+from tests.support.bodies import cut, payload
+from tests.support.sessions import (
+    age,
+    begin,
+    content_of,
+    fresh,
+    handshake,
+    send,
+    send_all,
+    upload,
+)
+from tests.support.signatures import file_of
+from tests.support.tasks import run_tasks
+from uploads.engine.finishing import finish
 from uploads.engine.opening import Outcome
+from uploads.engine.reasons import OTHER_KIND
 from uploads.engine.removing import remove
 from uploads.engine.renaming import rename
 from uploads.engine.trash import trash
-from uploads.errors import SessionCancelled, SessionNotFound
+from uploads.engine.uploaded import UploadedContent
+from uploads.errors import ContentRefused, SessionCancelled, SessionNotFound
+from uploads.failpoints import Failpoint, set_hook
 from uploads.models import EventKind, FileSession, SessionEvent, SessionStatus
 
 DATA = payload(350)
@@ -84,3 +100,42 @@ def test_of_a_long_path_the_end_is_told(alice: User) -> None:
     detail = session.events.get(kind=EventKind.RENAMED).detail
     assert len(detail) == SessionEvent.MAX_DETAIL_LENGTH
     assert (detail[:2], detail[-11:]) == ("…a", "aa/file.bin")
+
+
+def call_it_png(content: UploadedContent) -> None:
+    """Another request renames it while a validator looks."""
+    rename(FileSession.objects.get(pk=content.session_id), "scan.png")
+
+
+def test_a_name_that_comes_while_it_is_verified_is_looked_at_too(
+    alice: User, settings: Settings
+) -> None:
+    settings.UPLOADS = {**settings.UPLOADS, "VALIDATORS": [f"{__name__}.call_it_png"]}
+    session = upload(alice, file_of("pdf"), filename="scan", chunk_size=4096)
+    assert (session.status, session.error) == (SessionStatus.FAILED, OTHER_KIND)
+
+
+def test_content_that_completes_while_it_is_renamed_is_looked_at_too(alice: User) -> None:
+    data = file_of("pdf")
+    session = begin(alice, data, filename="scan", chunk_size=4096)
+    for index, chunk in enumerate(cut(data, 4096)):
+        send(session, index, chunk)
+
+    def complete(point: Failpoint) -> None:
+        if point == Failpoint.SESSION_RENAME:
+            finish(session.pk)
+
+    before = set_hook(complete)
+    try:
+        with pytest.raises(ContentRefused):
+            rename(fresh(session), "scan.png")
+    finally:
+        set_hook(before)
+    assert (fresh(session).status, fresh(session).filename) == (SessionStatus.COMPLETED, "scan")
+    run_tasks()
+
+
+def test_a_renaming_that_finds_the_session_completed_meanwhile_goes_on(alice: User) -> None:
+    session = begin(alice, DATA)
+    send_all(session, DATA)
+    assert rename(session, "new").filename == "new"

@@ -13,8 +13,9 @@ from tests.support.sessions import TINY_CHUNK, begin, content_files, fresh, hand
 from tests.support.tasks import run_tasks
 from uploads import conf
 from uploads.engine.finishing import finish
+from uploads.engine.renaming import rename
 from uploads.engine.uploaded import UploadedContent
-from uploads.errors import ContentRefused
+from uploads.errors import ContentRefused, Unavailable
 from uploads.models import FileSession, SessionStatus
 from uploads.signals import upload_failed
 
@@ -38,6 +39,10 @@ def refuse_others(content: UploadedContent) -> None:
 
 def break_down(content: UploadedContent) -> None:
     raise ConnectionError("the scanner is down")
+
+
+def find_no_socket(content: UploadedContent) -> None:
+    raise FileNotFoundError("/run/scanner.socket")
 
 
 def use(settings: Settings, *validators: Any) -> None:
@@ -81,7 +86,7 @@ def test_a_validator_that_breaks_down_delays_and_admits_nothing(
         send(session, index, chunk)
     use(settings, break_down)
     send(session, 3, cut(DATA, TINY_CHUNK)[3])
-    with pytest.raises(ConnectionError):
+    with pytest.raises(Unavailable):
         finish(session.pk)
     assert fresh(session).status == SessionStatus.ASSEMBLING
     use(settings, look)
@@ -96,6 +101,40 @@ def test_known_content_is_looked_at_under_its_new_name(alice: User, settings: Se
     with pytest.raises(ContentRefused, match="another name"):
         handshake(alice, DATA, filename="other.bin")
     assert FileSession.objects.count() == 1
+
+
+def test_a_file_is_renamed_only_to_what_the_validators_take(
+    alice: User, settings: Settings
+) -> None:
+    use(settings, refuse_others)
+    session = upload(alice, DATA)
+    with pytest.raises(ContentRefused, match="another name"):
+        rename(session, "other.bin")
+    assert fresh(session).filename == "file.bin"
+
+
+@pytest.mark.parametrize("validator", [break_down, find_no_socket])
+def test_while_a_validator_is_down_nothing_known_gets_another_name(
+    alice: User, settings: Settings, validator: Any
+) -> None:
+    session = upload(alice, DATA)
+    use(settings, validator)
+    with pytest.raises(Unavailable, match="Nothing was lost"):
+        rename(session, "other.bin")
+    with pytest.raises(Unavailable, match="Nothing was lost"):
+        handshake(alice, DATA, filename="other.bin")
+    assert [row.filename for row in FileSession.objects.all()] == ["file.bin"]
+
+
+def test_while_a_validator_is_down_an_empty_file_waits_for_it(
+    alice: User, settings: Settings
+) -> None:
+    use(settings, break_down)
+    session = begin(alice, b"")
+    assert session.status == SessionStatus.ASSEMBLING
+    use(settings, look)
+    finish(session.pk)
+    assert fresh(session).status == SessionStatus.COMPLETED
 
 
 @pytest.mark.parametrize("validators", ["tests.look", [1]])

@@ -47,8 +47,8 @@ def finish(session_id: UUID) -> None:
     """Verify an assembling session and complete, reopen or fail it; else do nothing.
 
     Exactly one of several callers does the work, under the lock of the whole file (P7). Raises
-    StorageFull or StorageUnavailable when the disk refuses; the session stays in assembling then
-    and recovery tries again.
+    StorageFull or StorageUnavailable when the disk refuses, Unavailable when a validator breaks
+    down; the session stays in assembling then and recovery tries again.
     """
     for _ in range(_LOOKS):
         session = _assembling(session_id)
@@ -89,8 +89,8 @@ def _finish_locked(found: FileSession) -> FileSession | None:
             sha256 = _verify(session, data)
         if sha256 is None or not _agrees(session, sha256):
             return None
-        # Once renamed, it has been looked at.
-        if not renamed and not _is_taken(session, sha256, data):
+        # Also where that was done before: it may be called otherwise since.
+        if not _is_taken(session, sha256, data):
             return None
         return _complete(session, sha256) or _adopt(session, sha256, data)
 
@@ -286,8 +286,9 @@ def _commit_completion(
             session.pk,
             SessionStatus.ASSEMBLING,
             SessionStatus.COMPLETED,
-            # A hash that was declared while we read must agree too; else this is looked at again.
-            only_if={"sha256__in": ["", sha256]},
+            # A hash that was declared while we read must agree too, and another name that it got
+            # was not looked at; else this is looked at again.
+            only_if={"sha256__in": ["", sha256], "filename": session.filename},
             stored_file=stored,
             sha256=sha256,
         )

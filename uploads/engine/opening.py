@@ -1,6 +1,7 @@
 """The handshake: here is my file; what do you still need?"""
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import uuid4
@@ -90,8 +91,8 @@ def open_session(owner: AbstractBaseUser, offer: Offer) -> tuple[Outcome, FileSe
     """The owner's session for this file and scope: complete, open, or a new one.
 
     Raises TooLarge, QuotaExceeded, FileTypeNotAllowed, TicketExpired, StorageFull, ContentRefused
-    where content that is here already is not taken under this name, or DigestMismatch for an empty
-    file with another hash.
+    where content that is here already is not taken under this name, Unavailable where nobody can
+    say now, or DigestMismatch for an empty file with another hash.
     """
     check_admission(offer.admission, offer.filename, offer.size, offer.mime_type)
     check_name(offer.filename, offer.mime_type)
@@ -255,7 +256,9 @@ def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
         store.discard(session.pk)
         raise
     if session.status == SessionStatus.ASSEMBLING:
-        finish(session.pk)
+        # A validator that is down delays: it is begun, and recovery asks again.
+        with suppress(Unavailable):
+            finish(session.pk)
         return reread(session)
     return session
 
