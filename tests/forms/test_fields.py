@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.utils.datastructures import MultiValueDict
+from pytest_django import Settings
 
 from tests.support.bodies import payload, sha256
 from tests.support.sessions import begin, content_of
@@ -296,3 +297,38 @@ def test_a_field_needs_its_own_widget(alice: User) -> None:
     bind_uploads(form, alice)
     with pytest.raises(TypeError, match="ResumableFileInput"):
         form.is_valid()
+
+
+@pytest.mark.parametrize(
+    "declared", ["text/html,x", "text/html, ", "a" * 300, "text/\x00html", "ünknown/type", ""]
+)
+def test_a_plain_file_s_type_that_is_none_counts_as_unknown(alice: User, declared: str) -> None:
+    form = PhotosForm({}, MultiValueDict({"photos-file": [plain(name="a.bin", kind=declared)]}))
+    bind_uploads(form, alice)
+    assert form.is_valid(), form.errors
+    [photo] = form.cleaned_data["photos"]
+    assert photo.content_type == ""
+
+
+def test_nothing_that_was_there_is_taken_away_from_a_field_of_several(alice: User) -> None:
+    class Optional(forms.Form):
+        photos = ResumableFileField(multiple=True, required=False)
+
+    form = Optional({"photos-clear": "on"})
+    bind_uploads(form, alice)
+    assert form.is_valid()
+    assert form.cleaned_data["photos"] == []
+
+
+def break_down(content: UploadedContent) -> None:
+    raise ConnectionError("the scanner is down")
+
+
+def test_p10_while_a_scanner_is_down_a_plain_file_is_refused_in_words(
+    alice: User, settings: Settings
+) -> None:
+    settings.UPLOADS = {**settings.UPLOADS, "VALIDATORS": [f"{__name__}.break_down"]}
+    form = PhotosForm({}, MultiValueDict({"photos-file": [plain(name="a.bin")]}))
+    bind_uploads(form, alice)
+    assert not form.is_valid()
+    assert code(form, "photos") == "unavailable"

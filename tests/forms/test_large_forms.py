@@ -59,3 +59,10 @@ def test_files_beyond_the_server_s_limit_are_not_read(
 ) -> None:
     settings.UPLOADS = {**settings.UPLOADS, "MAX_FILE_SIZE": MIB // 2}
     assert post(alice_client, "/large/").status_code == 400
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "1e9", "9" * 5000])
+def test_p10_a_length_that_is_none_is_no_error_of_the_server(
+    alice_client: Client, length: str
+) -> None:
+    assert alice_client.post("/small/", {"a": "b"}, CONTENT_LENGTH=length).status_code < 500

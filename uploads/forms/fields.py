@@ -15,7 +15,7 @@ from uploads.engine.uploaded import UploadedContent, content_of
 from uploads.errors import FileTypeNotAllowed, TooLarge
 from uploads.models import FileSession, SessionStatus
 
-from .plain import send_plain
+from .plain import declared_type, send_plain
 from .widgets import MAX_UPLOADS, ResumableFileInput, Submitted
 
 
@@ -82,7 +82,7 @@ class ResumableFileField(forms.FileField):
         owner = self._input.owner
         submitted = data if isinstance(data, Submitted) else Submitted()
         contents = [content_of(session) for session in self._sessions(owner, submitted)]
-        if submitted.clear and (contents or not self.required):
+        if submitted.clear and not self.multiple and (contents or not self.required):
             return self._cleared(contents)
         if not contents and initial and not self.multiple:
             return initial
@@ -152,7 +152,7 @@ class ResumableFileField(forms.FileField):
     def _sent(self, owner: AbstractBaseUser, file: "UploadedFile[Any]") -> FileSession:
         """The session of a plain file, which takes the way of all files."""
         name = file.name or ""
-        self._check_admitted(name, file.size or 0, file.content_type or "")
+        self._check_admitted(name, file.size or 0, declared_type(file))
         session = send_plain(owner, file, self._input.admission)
         return self._claimable(owner, str(session.pk))
 

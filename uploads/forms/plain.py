@@ -20,11 +20,13 @@ from uploads.engine.sending import send_whole
 from uploads.errors import (
     ContentRefused,
     FileTypeNotAllowed,
+    InvalidRequest,
     QuotaExceeded,
     StorageFull,
     UploadError,
 )
 from uploads.models import FileSession
+from uploads.protocols import fields
 
 _SENTENCES: dict[type[UploadError], Promise] = {
     StorageFull: _("The server has no room left. Nothing was lost: try again once there is room."),
@@ -48,7 +50,7 @@ def send_plain(
         filename=_name(file),
         size=file.size or 0,
         sha256=_sha256(file),
-        mime_type=file.content_type or "",
+        mime_type=declared_type(file),
         admission=admission,
     )
     try:
@@ -57,6 +59,17 @@ def send_plain(
     except UploadError as error:
         raise ValidationError(_sentence(error), code=error.code) from error
     return session
+
+
+def declared_type(file: "UploadedFile[Any]") -> str:
+    """The media type that its sender declares; empty where that is none.
+
+    Django hands on whatever stands there: `text/html,x` is HTML to a browser, and nothing to us.
+    """
+    try:
+        return fields.mime_type({"mime_type": file.content_type})
+    except InvalidRequest:
+        return ""
 
 
 def _name(file: "UploadedFile[Any]") -> str:

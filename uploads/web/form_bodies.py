@@ -15,7 +15,7 @@ from uploads import conf
 from uploads.core.plan import MIB
 from uploads.errors import Unavailable
 from uploads.protocols.bodies import reader_slot
-from uploads.protocols.fairness import fair_share
+from uploads.protocols.fairness import declared_length, fair_share
 
 #: Threads that may wait for the body of a form. Each is a few hundred bytes, so that more at once
 #: are clients that stall; whoever they are, they need no account for it.
@@ -53,7 +53,7 @@ def _room_for(request: HttpRequest, view: Any) -> AbstractContextManager[None]:
     So files are taken by those views only that `uploads.forms.takes_files` marks, of who is signed
     in; such a form is one of the bodies that uploads are, and has its sender's share of them.
     """
-    length = int(request.META.get("CONTENT_LENGTH") or 0)
+    length = declared_length(request) or 0
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if limit is None or length <= limit:
         return _room_for_fields()
