@@ -59,7 +59,8 @@ def _renamed(looked_at: FileSession, filename: str) -> FileSession | None:
 def _check_taken_as(session: FileSession, filename: str) -> None:
     """What has not been verified yet has only a name: the verifier looks at it under that."""
     check_name(filename, session.mime_type)
-    stored = StoredFile.objects.filter(pk=session.stored_file_id).first()
+    known = session.stored_file_id
+    stored = StoredFile.objects.filter(pk=known).first() if known else None
     if stored is not None:
         renamed = copy.copy(session)
         renamed.filename = filename
