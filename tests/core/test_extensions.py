@@ -102,7 +102,7 @@ def test_allowed_ends_are_found_without_regard_to_case() -> None:
 
 @pytest.mark.parametrize(
     ("name", "extension"),
-    [("a.PDF", "pdf"), ("a.tar.gz", "gz"), (".bashrc", ""), ("a", ""), ("a.", ""), ("", "")],
+    [("a.PDF", "pdf"), ("a.tar.gz", "gz"), (".jpg", "jpg"), ("a", ""), ("a.", ""), ("", "")],
 )
 def test_the_last_extension(name: str, extension: str) -> None:
     assert extension_of(name) == extension

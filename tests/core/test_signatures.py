@@ -15,8 +15,8 @@ from uploads.core.signatures import (
 
 EVERY = [(extension, first) for extension, kinds in BEGINNINGS.items() for first in kinds]
 TEXTS = {"txt", "csv", "svg", "html", "py"}
-#: Files that begin alike.
-ALIKE = [{"zip", "docx", "odt", "epub"}, {"gz", "tgz"}]
+#: Files that begin alike, or may.
+ALIKE = [{"zip", "docx", "odt", "epub"}, {"gz", "tgz"}, {"flac", "ogg"}, {"flac", "mp3"}]
 
 
 def whole(first: bytes, extension: str) -> bytes:
@@ -126,3 +126,79 @@ def test_a_program_is_told_wherever_its_header_points(filler: bytes) -> None:
     head = head.ljust(at, b"\x00") + b"PE\x00\x00"
     assert is_program(head)
     assert not is_program(b"MZ" + b"etal fatigue.txt" * 20)
+
+
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_APPLE_DOUBLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        "
+_BINARY = bytes(range(256)) * 8
+
+
+@pytest.mark.parametrize(
+    ("name", "mime_type", "head"),
+    [
+        # What macOS puts beside a file on a disk of another system.
+        ("._photo.jpg", "image/jpeg", _APPLE_DOUBLE + bytes(500)),
+        ("._notes.pdf", "application/pdf", _APPLE_DOUBLE + bytes(500)),
+        # Readers look in a whole kilobyte: mail gateways and printers write there.
+        ("a.pdf", "application/pdf", b"\xef\xbb\xbf%PDF-1.4\n" + _BINARY),
+        ("a.pdf", "application/pdf", b"\r\n%PDF-1.4\n" + _BINARY),
+        ("a.pdf", "application/pdf", b"\x1b%-12345X@PJL JOB\r\n%PDF-1.4\n" + _BINARY),
+        ("a.pdf", "application/pdf", b"\x00\x01" * 500 + b"%PDF-1.4\n" + _BINARY),
+        ("form.fdf", "application/vnd.fdf", b"%FDF-1.2\n" + _BINARY),
+        # A presentation of Keynote; a private key in binary.
+        ("talk.key", "application/vnd.apple.keynote", b"PK\x03\x04" + _BINARY),
+        ("talk.key", "", b"PK\x03\x04" + _BINARY),
+        ("server.key", "", b"\x30\x82\x04\xa4" + _BINARY),
+        # Encrypted templates and shows.
+        ("a.dotx", "", _OLE + _BINARY),
+        ("a.ppsx", "", _OLE + _BINARY),
+        ("a.xltm", "", _OLE + _BINARY),
+        # A program of Java that starts by itself: a script in front of the archive.
+        ("app.jar", "application/java-archive", b"#!/bin/bash\n" + b"echo\n" * 900),
+        ("a.zip", "application/zip", b"PK00PK\x03\x04" + _BINARY),
+        # Before POSIX; empty; and with a first name that looks like something else.
+        ("a.tar", "application/x-tar", b"a.txt".ljust(100, b"\x00") + b"0000644\x00" * 3),
+        ("a.tar", "application/x-tar", bytes(HEAD_LENGTH)),
+        ("a.tar", "application/x-tar", b"src/free.c".ljust(257, b"\x00") + b"ustar\x0000"),
+        # Frames that a reader skips come first (RFC 8878, section 3.1.2).
+        ("a.zst", "application/zstd", b"\x50\x2a\x4d\x18\x04\x00\x00\x00" + _BINARY),
+        ("a.lz4", "application/x-lz4", b"\x02\x21\x4c\x18" + _BINARY),
+        ("a.flac", "audio/flac", b"ID3\x03\x00\x00\x00\x00\x00\x10" + bytes(16) + b"fLaC"),
+        ("a.flac", "audio/x-flac", b"OggS\x00\x02" + bytes(22) + b"\x7fFLAC"),
+        ("a.wav", "audio/x-wav", b"BW64\xff\xff\xff\xffWAVEds64"),
+        ("a.wav", "audio/wav", b"RF64\xff\xff\xff\xffWAVEds64"),
+        ("a.mid", "audio/midi", b"RIFF\x10\x00\x00\x00RMIDdata"),
+        # Of more than 512 MiB.
+        ("a.mov", "video/quicktime", b"\x7f\xff\xff\xffmdat" + _BINARY),
+        # Raw pictures, of which some are declared as what they resemble.
+        ("a.dng", "image/tiff", b"II*\x00\x08\x00\x00\x00" + _BINARY),
+        ("a.cr3", "image/x-canon-cr3", b"\x00\x00\x00\x18ftypcrx " + _BINARY),
+        ("a.eps", "application/postscript", b"\xc5\xd0\xd3\xc6\x1e\x00\x00\x00" + _BINARY),
+        ("a.ai", "application/postscript", b"%PDF-1.5\r" + _BINARY),
+        ("a.csv", "application/vnd.ms-excel", "a;ä\n".encode("utf-16-le")),
+        ("a.doc", "application/msword", b"<html><body>"),
+    ],
+)
+def test_what_people_really_have_is_taken(name: str, mime_type: str, head: bytes) -> None:
+    assert contradiction(name, mime_type) is None
+    assert content_contradiction(name, mime_type, head[:HEAD_LENGTH]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "mime_type", "head"),
+    [
+        # Only beside a file, and only what is one.
+        ("photo.jpg", "", _APPLE_DOUBLE + bytes(500)),
+        ("._photo.jpg", "", b"<script>"),
+        # A name that is nothing but its end.
+        (".jpg", "", b"<script>"),
+        (".PDF", "", b"<script>"),
+        ("a.pdf", "", b"\x00" * 1024 + b"%PDF-1.4\n"),
+        ("a.pdf", "", b"\x89PNG\r\n\x1a\n" + b"\x00" * 100 + b"%PDF-1.4\n"),
+        ("app.jar", "", b"%PDF-1.4\n" + _BINARY),
+        ("a.tar", "", b"%PDF-1.4\n" + _BINARY),
+        ("a.flac", "", b"\x89PNG\r\n\x1a\n" + _BINARY),
+    ],
+)
+def test_what_only_resembles_it_is_not(name: str, mime_type: str, head: bytes) -> None:
+    assert content_contradiction(name, mime_type, head)

@@ -78,9 +78,12 @@ def has_extension(filename: str, extensions: Collection[str]) -> bool:
 
 
 def extension_of(filename: str) -> str:
-    """The last extension, lowercase, without its dot; empty where there is none."""
-    stem, dot, extension = _plain(filename).rpartition(".")
-    return extension if dot and stem else ""
+    """The last extension, lowercase, without its dot; empty where there is none.
+
+    Of a name that is nothing but an end (`.jpg`), that: so systems take it, and `has_extension`.
+    """
+    _, dot, extension = _plain(filename).rpartition(".")
+    return extension if dot else ""
 
 
 def _names(filename: str) -> list[str]:

@@ -28,7 +28,7 @@ _FAMILIES: dict[str, str] = {
     "TIFF": "tif tiff",
     "Photoshop": "psd",
     "JPEG XL": "jxl",
-    "PDF": "pdf fdf",
+    "PDF": "pdf",
     "PostScript": "ps eps epsf",
     "RTF": "rtf",
     "ZIP": "zip docx docm dotx dotm xlsx xlsm xlsb xltx xltm xlam pptx pptm potx potm ppsx odt ods "
@@ -65,17 +65,28 @@ _FAMILIES: dict[str, str] = {
     "xml xsd xsl html htm xhtml svg css js mjs cjs jsx tsx py rb java c h cc cpp hpp cs go rs "
     "swift kt php sh sql tex bib srt vtt ics vcf",
 }
-#: Of the others puremagic knows every beginning: what has none of them is none of theirs.
+#: Of the others puremagic knows every beginning: what has none of them is none of theirs. Old tar
+#: files have no signature; archives of Zstandard and LZ4 may begin with what readers skip.
 _UNCERTAIN = {
     "MP3", "MP4", "OLE", "PostScript", "SQLite", "TIFF", "TrueType", "OpenType", "ELF program",
-    "Mach-O program", TEXT,
+    "Mach-O program", "tar", "Zstandard", "LZ4", TEXT,
 }  # fmt: skip
 #: Extensions whose files come in more than one family.
 _ALSO: dict[str, set[str]] = {
     # An encrypted one is packed into the older format.
-    **{ext: {"OLE"} for ext in ("docx", "docm", "xlsx", "xlsm", "xlsb", "pptx", "pptm")},
+    **{
+        ext: {"OLE"}
+        for ext in (
+            *("docx", "docm", "dotx", "dotm", "xlsx", "xlsm", "xlsb", "xltx", "xltm", "xlam"),
+            *("pptx", "pptm", "potx", "potm", "ppsx"),
+        )
+    },
     # What programs export under the older names.
     **{ext: {"ZIP", "RTF", TEXT} for ext in ("doc", "xls", "ppt", "dot", "xla", "xlt", "pps")},
+    # A script may stand before the archive.
+    "jar": {TEXT},
+    "war": {TEXT},
+    "flac": {"Ogg"},
     "mp4": {"Ogg"},
     "mp3": {"MP4", "Ogg", "WAV"},
     # Of DOS and of other systems.
@@ -88,14 +99,13 @@ _ALSO: dict[str, set[str]] = {
     "otf": {"TrueType"},
     "cbr": {"ZIP", "7z"},
     "cbz": {"RAR", "7z"},
-    # OpenPGP keys, Java properties and other texts are called so too.
+    # Keys of SSH and OpenPGP are called so too.
     "pub": {TEXT},
-    "key": {TEXT},
 }
 _TYPES: dict[str, set[str]] = {
     "application/epub+zip": {"ZIP"},
     "application/gzip": {"gzip"},
-    "application/java-archive": {"ZIP"},
+    "application/java-archive": {"ZIP", TEXT},
     "application/json": {TEXT},
     "application/msword": {"OLE", "ZIP", "RTF", TEXT},
     "application/pdf": {"PDF"},
@@ -117,7 +127,7 @@ _TYPES: dict[str, set[str]] = {
     "application/xml": {TEXT},
     "application/zip": {"ZIP"},
     "application/zstd": {"Zstandard"},
-    "audio/flac": {"FLAC"},
+    "audio/flac": {"FLAC", "Ogg"},
     "audio/mp4": {"MP4"},
     "audio/mpeg": {"MP3", "MP4", "Ogg", "WAV"},
     "audio/ogg": {"Ogg"},
@@ -160,10 +170,24 @@ _TYPE_FAMILIES = {
 _FAMILY_OF: Mapping[str, str] = MappingProxyType(
     {ext: family for family, extensions in _FAMILIES.items() for ext in extensions.split()}
 )
-#: What RIFF holds is said behind its length; puremagic names all kinds of it.
-_RIFF = {b"WEBP": "WebP", b"AVI ": "AVI", b"WAVE": "WAV"}
+#: What RIFF holds is said behind its length; puremagic names all kinds of it. The others are for
+#: more than 4 GiB (EBU Tech 3306, ITU-R BS.2088).
+_RIFF = {b"WEBP": "WebP", b"AVI ": "AVI", b"WAVE": "WAV", b"RMID": "MIDI"}
+_RIFFS = {b"RIFF", b"RF64", b"BW64"}
 #: Boxes that an MP4 or QuickTime file begins with (ISO/IEC 14496-12; QuickTime File Format).
 _BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+#: Of these boxes only media data is larger than half a gigabyte; words are, read as a size.
+_LARGE_BOX = b"mdat"
+_LARGEST_FIRST_BYTE = 0x1F
+#: A zip file that was to be split and was small enough for one part (APPNOTE, section 8.5.4).
+_ZIP_IN_ONE_PART = b"PK00PK\x03\x04"
+#: Of MP3 files, and before other sound (ID3v2.4, section 3.1).
+_TAGS = b"ID3"
+#: Readers look for this in so many bytes (ISO 32000-1, annex H.3.4.1, note 13).
+PDF_MARK, PDF_WITHIN = b"%PDF-", 1024
+#: What macOS puts beside a file where a disk cannot hold all that belongs to it: under the same
+#: name with this before it (RFC 1740).
+_APPLE_DOUBLE, _APPLE_DOUBLE_PREFIX = b"\x00\x05\x16\x07", "._"
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 #: Bytes of no text: controls without those of lines, tabs, pages and terminals.
 _NO_TEXT = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
@@ -199,11 +223,13 @@ def content_contradiction(filename: str, mime_type: str, head: bytes) -> str | N
     `head`: the first HEAD_LENGTH bytes, or all of a file that is shorter. Nothing contradicts a
     file without any bytes.
     """
-    if not head:
+    if not head or (filename.startswith(_APPLE_DOUBLE_PREFIX) and head.startswith(_APPLE_DOUBLE)):
         return None
     found = families(head)
     for said in said_families(filename, mime_type):
         if not said or said & found:
+            continue
+        if "PDF" in said and not found and PDF_MARK in head[:PDF_WITHIN]:
             continue
         if TEXT in said and _is_text(head):
             continue
@@ -216,11 +242,15 @@ def families(head: bytes) -> frozenset[str]:
     """The families of which a file beginning so may be; empty where nothing is certain."""
     if is_program(head):
         return frozenset({PROGRAM})
-    if head[:4] == b"RIFF":
+    if head[:4] in _RIFFS:
         return frozenset({_RIFF[head[8:12]]} if head[8:12] in _RIFF else ())
-    if head[4:8] in _BOXES:
+    if _begins_with_box(head):
         return frozenset({"MP4"})
+    if head.startswith(_ZIP_IN_ONE_PART):
+        return frozenset({"ZIP"})
     found = {family for match in _matches(head) if (family := _family(match))}
+    if head.startswith(_TAGS):
+        found.add("FLAC")
     if _is_text(head):
         # Words that happen to begin like something else: only what is a format of text counts.
         found &= {"PDF", "RTF", "PostScript"}
@@ -233,6 +263,11 @@ def is_program(head: bytes) -> bool:
         return False
     at = int.from_bytes(head[60:64], "little")
     return head[at : at + 4] == b"PE\0\0" or head[2:8] == b"\x90\0\x03\0\0\0"
+
+
+def _begins_with_box(head: bytes) -> bool:
+    box = head[4:8]
+    return box in _BOXES and (box == _LARGE_BOX or head[0] <= _LARGEST_FIRST_BYTE)
 
 
 def _matches(head: bytes) -> list[puremagic.PureMagicWithConfidence]:

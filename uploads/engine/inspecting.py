@@ -11,6 +11,8 @@ from uploads import conf
 from uploads.core.extensions import denied_end, disguised_end, has_extension
 from uploads.core.signatures import (
     HEAD_LENGTH,
+    PDF_MARK,
+    PDF_WITHIN,
     PROGRAM,
     content_contradiction,
     contradiction,
@@ -28,8 +30,6 @@ from .uploaded import UploadedContent
 
 #: Images that programs show whatever is in or behind them.
 _IMAGES = {"PNG", "JPEG", "GIF", "WebP", "BMP"}
-#: Readers of PDF look for its beginning in so many bytes (ISO 32000-1, annex H.3.4.1, note 13).
-_PDF_WITHIN = 1024
 #: The end of a zip file (APPNOTE, section 4.3.16): entries in its directory, and bytes of that.
 _ZIP_END = struct.Struct("<10xHL6x")
 _ZIP_END_MARK = b"PK\x05\x06"
@@ -124,7 +124,7 @@ def _fail(session: FileSession, refusal: ContentRefused) -> None:
 
 
 def _hidden(head: bytes, file: "IO[bytes] | UploadedContent") -> str:
-    if b"%PDF-" in head[:_PDF_WITHIN]:
+    if PDF_MARK in head[:PDF_WITHIN]:
         return "PDF"
     return "ZIP" if _ends_as_zip(file) else ""
 
