@@ -13,10 +13,11 @@ from django.http.request import split_domain_port
 
 from uploads import conf
 from uploads.engine.content_tickets import issue_content_ticket, read_content_ticket
-from uploads.models import FileSession
+from uploads.models import FileSession, TokenScope
 
 from .downloads import attachment
 from .endpoint import endpoint
+from .scopes import grant
 
 #: Where in the request the upload is kept that its ticket names.
 _SESSION = "uploads.content_session"
@@ -56,6 +57,7 @@ def _by_ticket(request: HttpRequest) -> AbstractBaseUser:
     """Who the ticket says. Neither a cookie nor a personal token counts here."""
     owner, session = read_content_ticket(request.path_info.removeprefix("/"))
     request.META[_SESSION] = session
+    grant(request, frozenset({TokenScope.READ}))
     return owner
 
 
