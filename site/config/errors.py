@@ -12,6 +12,7 @@ from django_htmx.middleware import HtmxDetails
 from uploads.errors import StorageFull, Unavailable, UploadError
 from uploads.protocols.database import DATABASE_ERRORS, database_refusal
 from uploads.protocols.problems import problem
+from uploads.protocols.request_log import route
 from uploads.web.headers import HEADER, POLICY
 
 logger = logging.getLogger("uploads.web")
@@ -42,7 +43,7 @@ def _unavailable(request: HttpRequest, error: BaseException | None) -> HttpRespo
     refusal = _refusal(error)
     if refusal is None:
         return None
-    logger.warning("%s %s: %s", request.method, request.path, error)
+    logger.warning("%s %s: %s", request.method, route(request), error)
     # Status, Retry-After and Cache-Control are the same whoever asks.
     response = problem(refusal)
     if HtmxDetails(request):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core import signing
+from django.db import OperationalError
 from django.test import Client
 from pytest_django import Settings
 
@@ -15,6 +16,7 @@ from uploads.engine import content_tickets
 from uploads.engine.admitting import ANYTHING
 from uploads.engine.tickets import issue_ticket
 from uploads.models import FileSession
+from uploads.protocols import download_host
 
 from .conftest import DATA, Answer, refused
 
@@ -22,7 +24,7 @@ MAIN, HOST = "testserver", "content.test"
 
 
 @pytest.fixture(autouse=True)
-def download_host(settings: Settings, upload_root: Path) -> None:
+def own_host(settings: Settings, upload_root: Path) -> None:
     settings.ALLOWED_HOSTS = [MAIN, HOST]
     origin = f"https://{HOST}"
     setattr(settings, conf.SETTING, {"ROOT": upload_root, "DOWNLOAD_ORIGIN": origin})
@@ -184,3 +186,20 @@ def test_nginx_is_told_there_as_well(
     setattr(settings, conf.SETTING, conf.given(ACCEL_PREFIX="/protected/"))
     answer = stranger.get(path, headers={"X-Sendfile-Type": "X-Accel-Redirect"})
     assert answer["X-Accel-Redirect"].startswith(f"/protected/{sha256(DATA)}/")
+
+
+def test_no_ticket_is_logged_while_the_database_is_away(
+    stranger: Client,
+    path: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(download_host, "read_content_ticket", away)
+    assert stranger.get(path).status_code == 503
+    told = "".join(capfd.readouterr()) + caplog.text
+    assert "database is locked" in told
+    assert path.removeprefix("/") not in told

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
+from django.contrib.auth.tokens import default_token_generator
 from django.contrib.sessions.models import Session
 from django.db import InterfaceError, OperationalError, connection
 from django.test import Client
 from django.urls import reverse
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
 from pytest_django import Settings
 
 from uploads.engine.tokens import issue_token
@@ -240,3 +243,15 @@ def test_p5_forms_that_stall_take_only_so_many_threads(client: Client) -> None:
         assert b"The server is busy" in answer.content
         assert client.get(reverse("login")).status_code == 200
     assert client.post(reverse("login"), form, headers=BROWSER).status_code == 200
+
+
+def test_no_key_of_a_mailed_link_is_logged_while_the_database_is_locked(
+    alice: User, client: Client, locked: None, logged: pytest.LogCaptureFixture
+) -> None:
+    key = default_token_generator.make_token(alice)
+    uid = urlsafe_base64_encode(force_bytes(alice.pk))
+    url = reverse("password_reset_confirm", kwargs={"uidb64": uid, "token": key})
+    expect_calm(client.get(url, headers=BROWSER))
+    (record,) = logged.records
+    assert key not in record.getMessage()
+    assert "<token>" in record.getMessage()

@@ -19,7 +19,7 @@ from .bodies import drain_unread
 from .database import DATABASE_ERRORS, database_refusal
 from .fairness import fair_share
 from .problems import problem
-from .request_log import about
+from .request_log import about, route
 from .scopes import BY_METHOD, Need, check_scope
 
 logger = logging.getLogger("uploads.protocols")
@@ -76,7 +76,7 @@ def endpoint(
             except SuspiciousOperation as error:
                 return refused(request, InvalidRequest(f"The request is refused: {error}"))
             except DATABASE_ERRORS as error:
-                logger.warning("%s %s: database: %s", request.method, request.path, error)
+                logger.warning("%s %s: database: %s", request.method, route(request), error)
                 return refused(request, database_refusal(error))
             response.headers.setdefault("Cache-Control", "no-store")
             return response

@@ -14,7 +14,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponseBase
-from django.urls import ResolverMatch
+from django.urls import Resolver404, ResolverMatch, resolve
 
 from uploads.models import FileSession
 
@@ -57,6 +57,17 @@ def about(
         _add(facts.sessions, str(session.pk))
     if code is not None:
         facts.code = code
+
+
+def route(request: HttpRequest) -> str:
+    """The pattern of its address, for the log. What stands in its place may be a secret: the ticket
+    of a download, the key in a link that was mailed.
+    """
+    try:
+        match = request.resolver_match or resolve(request.path_info)
+    except Resolver404:
+        return "(no address)"
+    return f"/{match.route}"
 
 
 class RequestLogMiddleware:
