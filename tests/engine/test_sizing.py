@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from pytest_django import Settings
 
 from tests.support.bodies import InPieces, InterruptedSource, cut, payload, sha256
 from tests.support.sessions import TINY_CHUNK, begin, content_of, fresh, handshake, send, staging_of
@@ -244,3 +245,18 @@ def test_p4_damage_is_found_before_all_is_in(alice: User) -> None:
     stream(session, InPieces(DATA[100:], 1000).read(1000))
     complete(fresh(session))
     assert content(session) == DATA
+
+
+def test_chunks_of_an_upload_without_a_size_keep_to_the_largest_file(
+    alice: User, settings: Settings
+) -> None:
+    session = unsized(alice)
+    settings.UPLOADS = {**settings.UPLOADS, "MAX_FILE_SIZE": 2 * TINY_CHUNK + 50}
+    send(session, 1, DATA[:TINY_CHUNK])
+    for index in (2, 50):
+        with pytest.raises(TooLarge) as refusal:
+            send(session, index, DATA[:TINY_CHUNK])
+        assert refusal.value.members == {"limit": 250}
+    settings.UPLOADS = {**settings.UPLOADS, "MAX_FILE_SIZE": TINY_CHUNK}
+    assert send(session, 1, DATA[:TINY_CHUNK]).duplicate
+    assert fresh(session).received_count == 1

@@ -9,8 +9,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hmac import compare_digest
 
+from uploads import conf
 from uploads.core.bodies import ByteSource, pieces
 from uploads.core.digests import ALGORITHMS, Digest, fingerprint
+from uploads.core.plan import ChunkPlan
 from uploads.core.signatures import HEAD_LENGTH
 from uploads.errors import (
     ChunkConflict,
@@ -19,6 +21,7 @@ from uploads.errors import (
     LengthMismatch,
     SessionFailed,
     SessionNotFound,
+    TooLarge,
     Unavailable,
     UploadError,
 )
@@ -56,8 +59,8 @@ def check_chunk(session: FileSession, index: int, length: int | None = None) -> 
     """The length of chunk `index` in bytes, if this session can take it now.
 
     A chunk that is in already may always be sent again, also after completion (P6). Raises
-    ChunkNotFound, LengthMismatch (when `length` is given and differs) or the refusal of the
-    session's state.
+    ChunkNotFound, LengthMismatch (when `length` is given and differs), TooLarge where no file that
+    is taken has it, or the refusal of the session's state.
     """
     plan = session.plan
     if session.status not in TAKES_CHUNKS:
@@ -68,10 +71,24 @@ def check_chunk(session: FileSession, index: int, length: int | None = None) -> 
             "from 0.",
             total_chunks=plan.total,
         )
+    if session.size is None and index not in session.bitmap:
+        _check_in_largest_file(plan, index)
     expected = plan.length(index)
     if length is not None and length != expected:
         raise _wrong_length(index, expected, length)
     return expected
+
+
+def _check_in_largest_file(plan: ChunkPlan, index: int) -> None:
+    """While nobody knows the size, there is only the server's own limit."""
+    limit = conf.current().max_file_size
+    end = plan.offset(index) + plan.length(index)
+    if end > limit:
+        raise TooLarge(
+            f"Chunk {index} ends after {end} bytes; this server takes files of at most {limit}. "
+            "Nothing was changed: if the file ends within this chunk, declare its size first.",
+            limit=limit,
+        )
 
 
 def receive_chunk(
