@@ -151,3 +151,14 @@ def test_what_no_form_has_claimed_goes_like_what_nobody_has_continued(alice: Use
     assert sweep(46).purged.total() == 1
     assert not FileSession.objects.filter(pk=made_for_a_form.pk).exists()
     assert usage_of(alice).stored_files == 1
+
+
+def test_a_claim_that_was_refused_has_taken_nothing_also_where_nobody_rolls_back(
+    alice: User,
+) -> None:
+    one, other = upload(alice, DATA), upload(alice, payload(350, seed=1))
+    claim_all(one)
+    with transaction.atomic(), pytest.raises(UploadClaimed):
+        claim([one, other])
+    assert get_session(alice, other.pk).trashed_at is None
+    claim_all(other)

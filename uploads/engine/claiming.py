@@ -7,6 +7,7 @@ nothing has happened.
 
 from collections.abc import Collection
 from functools import partial
+from uuid import UUID
 
 from django.db import router, transaction
 from django.db.models import Q
@@ -28,8 +29,8 @@ class UploadClaimed(Exception):
 def claim(sessions: Collection[FileSession]) -> None:
     """Take all of these, or none. Within a transaction; they go when it commits.
 
-    Raises UploadClaimed when one was taken, deleted or damaged meanwhile: roll back then. Raises
-    TransactionManagementError outside of a transaction.
+    Raises UploadClaimed when one was taken, deleted or damaged meanwhile: roll back then what is
+    saved with them. Raises TransactionManagementError outside of a transaction.
     """
     using = router.db_for_write(FileSession)
     if not transaction.get_connection(using).in_atomic_block:
@@ -41,13 +42,22 @@ def claim(sessions: Collection[FileSession]) -> None:
     if not taken:
         return
     reach(Failpoint.SESSION_CLAIM)
-    now = timezone.now()
-    claimable = FileSession.objects.using(using).claimable().filter(pk__in=taken)
-    if claimable.update(trashed_at=now, claimed_at=now) < len(taken):
-        raise UploadClaimed
+    with transaction.atomic(using=using):
+        _mark(using, taken)
     for session in taken.values():
         usage.add(session.owner_id, -1, -(session.size or 0))
         transaction.on_commit(partial(_consume, session), using=using, robust=True)
+
+
+def _mark(using: str, ids: Collection[UUID]) -> None:
+    """Raises UploadClaimed unless all can be claimed."""
+    sessions = FileSession.objects.using(using)
+    # In order, so that two claims wait for each other instead of both for ever.
+    list(sessions.filter(pk__in=ids).select_for_update().order_by("pk").values_list("pk"))
+    now = timezone.now()
+    claimable = sessions.claimable().filter(pk__in=ids)
+    if claimable.update(trashed_at=now, claimed_at=now) < len(ids):
+        raise UploadClaimed
 
 
 def _consume(session: FileSession) -> None:
