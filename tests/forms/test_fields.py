@@ -11,6 +11,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
+from django.db.models.signals import post_init
 from django.utils.datastructures import MultiValueDict
 from pytest_django import Settings
 
@@ -332,3 +333,32 @@ def test_p10_while_a_scanner_is_down_a_plain_file_is_refused_in_words(
     bind_uploads(form, alice)
     assert not form.is_valid()
     assert code(form, "photos") == "unavailable"
+
+
+def test_one_upload_that_is_gone_takes_no_other_out_of_the_form(
+    alice: User, make_upload: Make
+) -> None:
+    scope = f"{PhotosForm.__module__}.PhotosForm|photos|"
+    sessions = [make_upload(alice, payload(10, seed), scope) for seed in range(3)]
+    ids = [str(sessions[0].pk), "no id", "nor this", str(sessions[2].pk)]
+    files = [plain(payload(20), "a.exe"), plain(payload(20, seed=1), "b.txt")]
+    form = PhotosForm(MultiValueDict({"photos": ids}), MultiValueDict({"photos-file": files}))
+    bind_uploads(form, alice)
+    loaded: set[Any] = set()
+
+    def note(instance: FileSession, **_: Any) -> None:
+        loaded.add(instance.pk)
+
+    assert [str(error.code) for error in form.errors.as_data()["photos"]] == [
+        "gone",
+        "type_not_allowed",
+    ]
+    sent = FileSession.objects.get(filename="b.txt")
+    post_init.connect(note, sender=FileSession)
+    try:
+        html = str(form["photos"])
+    finally:
+        post_init.disconnect(note, sender=FileSession)
+    assert [str(session.pk) in html for session in (*sessions, sent)] == [True, False, True, True]
+    # Of thousands that wait for this form none else is looked at.
+    assert loaded == {sessions[0].pk, sessions[2].pk, sent.pk}

@@ -1,6 +1,7 @@
 """The form field: from ids of uploads, which prove nothing, to files that may be used."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -123,13 +124,22 @@ class ResumableFileField(forms.FileField):
     def _sessions(self, owner: AbstractBaseUser, submitted: Submitted) -> list[FileSession]:
         if len(submitted.ids) + len(submitted.files) > MAX_UPLOADS:
             raise self._refusal("too_many", limit=MAX_UPLOADS)
+        ids = list(dict.fromkeys(submitted.ids))
+        files = submitted.files
+        if not self.multiple:
+            files = files[-1:]
+            ids = [] if files else ids[-1:]
         self._found = []
-        if self.multiple or not submitted.files:
-            ids = dict.fromkeys(submitted.ids)
-            for text in ids if self.multiple else list(ids)[-1:]:
-                self._found.append(self._claimable(owner, text))
-        for file in submitted.files if self.multiple else submitted.files[-1:]:
-            self._found.append(self._sent(owner, file))
+        # Each of them, so that one that is refused takes no other out of the form.
+        refusals: dict[str, ValidationError] = {}
+        looks = [partial(self._claimable, owner, text) for text in ids]
+        for look in (*looks, *[partial(self._sent, owner, file) for file in files]):
+            try:
+                self._found.append(look())
+            except ValidationError as refusal:
+                refusals.setdefault(str(refusal.messages), refusal)
+        if refusals:
+            raise ValidationError(list(refusals.values()))
         for session in self._found:
             self._check(session)
         return self._found

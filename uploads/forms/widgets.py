@@ -157,5 +157,6 @@ def _all(data: Any, name: str) -> Iterable[Any]:
 
 def _finished(sessions: Any, ids: list[str]) -> list[FileSession]:
     """Those of `ids` that are there, in the order in which they were submitted."""
-    known = {str(session.pk): session for session in sessions.claimable()} if ids else {}
-    return [known[text] for text in dict.fromkeys(ids) if text in known]
+    claimable = sessions.claimable()
+    found = [claimable.by_text(text) for text in dict.fromkeys(ids)]
+    return [session for session in found if session]
