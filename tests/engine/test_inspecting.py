@@ -188,3 +188,15 @@ def test_without_the_check_of_content_only_names_count(alice: User, settings: Se
     assert session.status == SessionStatus.COMPLETED
     with pytest.raises(FileTypeNotAllowed):
         begin(alice, PDF, filename="a.exe")
+
+
+def test_a_program_whose_header_lies_far_in_the_file_is_one(alice: User) -> None:
+    far = 3 * CHUNK
+    data = b"MZ" + bytes(58) + far.to_bytes(4, "little")
+    data = data.ljust(far, b"\x01") + b"PE\x00\x00" + bytes(CHUNK)
+    session = upload(alice, data, filename="data.bin", chunk_size=CHUNK)
+    assert (session.status, session.error) == (SessionStatus.FAILED, HIDDEN_PROGRAM)
+    # Where it says so and there is none, it is what it is.
+    other = data.replace(b"PE\x00\x00", b"none")
+    assert upload(alice, other, filename="data.bin", chunk_size=CHUNK).status == "completed"
+    assert upload(alice, data[:CHUNK], filename="data.bin", chunk_size=CHUNK).status == "completed"

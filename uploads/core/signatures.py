@@ -15,6 +15,9 @@ from .extensions import extension_of
 #: of tar, ends at 265; that of a Windows program is where its own header says.
 HEAD_LENGTH = 4096
 
+#: At the header of a program of Windows.
+PROGRAM_MARK = b"PE\0\0"
+
 TEXT = "text"
 PROGRAM = "Windows program"
 
@@ -259,10 +262,15 @@ def families(head: bytes) -> frozenset[str]:
 
 def is_program(head: bytes) -> bool:
     """Whether it is a program of Windows (Microsoft's PE Format: `MZ`, and where it says, `PE`)."""
-    if head[:2] != b"MZ":
+    at = program_header(head)
+    if at is None:
         return False
-    at = int.from_bytes(head[60:64], "little")
-    return head[at : at + 4] == b"PE\0\0" or head[2:8] == b"\x90\0\x03\0\0\0"
+    return head[at:].startswith(PROGRAM_MARK) or head[2:8] == b"\x90\0\x03\0\0\0"
+
+
+def program_header(head: bytes) -> int | None:
+    """Where in the file PROGRAM_MARK is if it is a program; None if it is none."""
+    return int.from_bytes(head[60:64], "little") if head[:2] == b"MZ" else None
 
 
 def _begins_with_box(head: bytes) -> bool:

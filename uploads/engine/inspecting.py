@@ -14,10 +14,12 @@ from uploads.core.signatures import (
     PDF_MARK,
     PDF_WITHIN,
     PROGRAM,
+    PROGRAM_MARK,
     content_contradiction,
     contradiction,
     families,
     is_program,
+    program_header,
 )
 from uploads.errors import ContentRefused, FileTypeNotAllowed
 from uploads.models import FileSession, SessionStatus
@@ -64,18 +66,18 @@ def check_head(filename: str, mime_type: str, head: bytes) -> None:
     """Raises ContentRefused where the first HEAD_LENGTH bytes of a file (or all, if it is shorter)
     are not what its name and declared type say, or a program where those are denied.
     """
-    config = conf.current()
-    if not config.check_content:
+    if not conf.current().check_content:
         return
-    if is_program(head) and _PROGRAM_EXTENSION in config.denied_extensions:
-        raise ContentRefused(HIDDEN_PROGRAM, evidence=PROGRAM)
+    if is_program(head):
+        _check_program_taken()
     found = content_contradiction(filename, mime_type, head)
     if found:
         raise ContentRefused(OTHER_KIND, evidence=found)
 
 
 def check_whole(content: UploadedContent) -> None:
-    """`check_head`, and for images that no other file is hidden in or behind them.
+    """`check_head`, for programs wherever their header is, and for images that no other file is
+    hidden in or behind them.
 
     Raises ContentRefused.
     """
@@ -89,6 +91,11 @@ def check_file(filename: str, mime_type: str, file: "IO[bytes] | UploadedContent
     file.seek(0)
     head = file.read(HEAD_LENGTH)
     check_head(filename, mime_type, head)
+    at = program_header(head)
+    if at is not None:
+        file.seek(at)
+        if file.read(len(PROGRAM_MARK)) == PROGRAM_MARK:
+            _check_program_taken()
     kinds = families(head)
     if kinds & _IMAGES and (hidden := _hidden(head, file)):
         raise ContentRefused(HIDDEN_FILE, evidence=f"{'/'.join(sorted(kinds))} + {hidden}")
@@ -107,6 +114,11 @@ def check_first_chunk(session: FileSession, index: int, head: bytes) -> None:
     except ContentRefused as refusal:
         _fail(session, refusal)
         raise
+
+
+def _check_program_taken() -> None:
+    if _PROGRAM_EXTENSION in conf.current().denied_extensions:
+        raise ContentRefused(HIDDEN_PROGRAM, evidence=PROGRAM)
 
 
 def _fail(session: FileSession, refusal: ContentRefused) -> None:
