@@ -16,6 +16,7 @@ from uploads.core.digests import Digest
 from uploads.engine.appending import append
 from uploads.engine.opening import Outcome
 from uploads.engine.reasons import HIDDEN_FILE, HIDDEN_PROGRAM, OTHER_KIND
+from uploads.engine.receiving import receive_chunk
 from uploads.engine.renaming import rename
 from uploads.errors import ContentRefused, DigestMismatch, FileTypeNotAllowed, SessionFailed
 from uploads.models import EventKind, FileSession, SessionStatus
@@ -200,3 +201,12 @@ def test_a_program_whose_header_lies_far_in_the_file_is_one(alice: User) -> None
     other = data.replace(b"PE\x00\x00", b"none")
     assert upload(alice, other, filename="data.bin", chunk_size=CHUNK).status == "completed"
     assert upload(alice, data[:CHUNK], filename="data.bin", chunk_size=CHUNK).status == "completed"
+
+
+def test_who_gives_a_file_its_right_name_while_the_first_chunk_comes_loses_nothing(
+    alice: User,
+) -> None:
+    session = begin(alice, PDF, filename="a.png", chunk_size=CHUNK)
+    rename(fresh(session), "a.pdf")
+    receive_chunk(session, 0, BytesIO(PDF[:CHUNK]))
+    assert (fresh(session).status, fresh(session).received_count) == (SessionStatus.ACTIVE, 1)

@@ -25,6 +25,7 @@ from uploads.errors import ContentRefused, FileTypeNotAllowed
 from uploads.models import FileSession, SessionStatus
 from uploads.storage import get_store
 
+from .access import reread
 from .announcing import announce_failed
 from .reasons import HIDDEN_FILE, HIDDEN_PROGRAM, OTHER_KIND
 from .transitions import move
@@ -112,7 +113,12 @@ def check_first_chunk(session: FileSession, index: int, head: bytes) -> None:
     try:
         check_head(session.filename, session.mime_type, head)
     except ContentRefused as refusal:
-        _fail(session, refusal)
+        if not _fail(session, refusal):
+            current = reread(session)
+            if current.filename != session.filename:
+                # It got another name while the chunk came.
+                check_first_chunk(current, index, head)
+                return
         raise
 
 
@@ -121,18 +127,21 @@ def _check_program_taken() -> None:
         raise ContentRefused(HIDDEN_PROGRAM, evidence=PROGRAM)
 
 
-def _fail(session: FileSession, refusal: ContentRefused) -> None:
-    evidence = refusal.members["evidence"]
-    if move(
+def _fail(session: FileSession, refusal: ContentRefused) -> bool:
+    """Whether it has failed by this, under the name that was looked at."""
+    failed = move(
         session.pk,
         SessionStatus.ACTIVE,
         SessionStatus.FAILED,
-        detail=evidence,
+        only_if={"filename": session.filename},
+        detail=refusal.members["evidence"],
         error=refusal.detail,
-    ):
+    )
+    if failed:
         session.status, session.error = SessionStatus.FAILED, refusal.detail
         get_store().discard(session.pk)
         announce_failed(session, refusal.detail)
+    return failed
 
 
 def _hidden(head: bytes, file: "IO[bytes] | UploadedContent") -> str:
