@@ -30,6 +30,9 @@ from uploads.core.extensions import (
         ("shell.asp;.jpg", "asp"),
         ("shell.php%00.png", "php"),
         ("shell.php .png", "php"),
+        ("shell.php\u3000.png", "php"),
+        ("shell.asp;x y.jpg", "asp"),
+        ("shell.exe;x y", "exe"),
         ("shell.php::$DATA", "php"),
         ("notes.txt:hidden.exe", "exe"),
         (".htaccess", "htaccess"),
@@ -65,6 +68,12 @@ def test_a_dangerous_end_is_found_however_it_hides(name: str, end: str) -> None:
         "",
         "12:30 talk.mp3",
         "photo.com_2024.jpg",
+        "1. PHP Grundlagen.pdf",
+        "2. PHP.pdf",
+        "1. ASP.NET Core.pdf",
+        "3. CGI in films.mov",
+        "How to run .exe files",
+        "About .php pages.docx",
     ],
 )
 def test_an_honest_name_is_not_taken_for_a_dangerous_one(name: str) -> None:

@@ -37,8 +37,9 @@ _DOCUMENTS = _words(
     "avi csv doc docx gif htm html jpeg jpg mkv mov mp3 mp4 odp ods odt pdf png ppt pptx rtf txt "
     "wav webp xls xlsx zip"
 )
-#: Of a part between dots, what a server would still take for an extension: `asp;`, `php%00`.
-_WORD = re.compile(r"[a-z0-9-]+")
+#: Of a part between dots, what a server would still take for an extension: `asp;`, `php%00`. Not
+#: what people write behind a dot: `1. PHP basics.pdf`, `About .php pages`.
+_WORD = re.compile(r"[a-z0-9-]+(?![a-z0-9-]|\s)")
 #: An NTFS stream: `notes.txt:hidden.exe`, `shell.php::$DATA`.
 _STREAM = ":"
 
@@ -97,5 +98,5 @@ def _plain(name: str) -> str:
 
 
 def _word(part: str) -> str:
-    found = _WORD.match(part.strip())
+    found = _WORD.match(part.rstrip())
     return found.group() if found else ""
