@@ -1,4 +1,4 @@
-"""What the site logs of requests that are no good: enough to see them, too little to fill a disk."""
+"""What the site logs of bad requests: enough to see them, too little to fill a disk."""
 
 import io
 import logging

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
+
+from .values import Hostile
 
 #: The protocols whose refusals are problems (RFC 9457), and the one that has its own shape.
 _PROBLEM, _DETAIL, _PAGE, _ANY = "problem", "detail", "page", "any"
@@ -16,6 +19,8 @@ _SHAPES = {
     "uploads.protocols.form": _PROBLEM,
     "uploads.protocols.chunked_upload": _DETAIL,
 }
+#: How often a path ends where it may go on.
+_AS_IT_IS = 0.3
 _PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 
 
@@ -53,6 +58,22 @@ class Address:
         ]
         text = "".join(pieces)
         return "/" + _PARAMETER.sub(lambda match: values[match[2]], text)
+
+
+#: What else than text the regular expressions of urlconfs have, and what matches it.
+_GROUP = re.compile(r"\((?:\?P<\w+>|\?:)?([^()]*)\)")
+_ANYTHING = ".*"
+
+
+def matching(regex: str, rng: Random, hostile: Hostile) -> str:
+    """A text that begins as `regex` does, and goes on as hostile as that lets it."""
+    text = regex
+    while match := _GROUP.search(text):
+        choice = rng.choice(match[1].split("|")).strip("^$")
+        text = text[: match.start()] + choice + text[match.end() :]
+    ends = regex.endswith("$") and not regex.endswith(_ANYTHING + "$")
+    text = text.strip("^$").replace(_ANYTHING, "")
+    return text if ends or rng.random() < _AS_IT_IS else text + hostile.text()[:200]
 
 
 def addresses() -> list[Address]:

@@ -5,16 +5,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 
-from hypothesis import strategies
-
-from .addresses import Address
+from .addresses import Address, matching
 from .drafts import Draft, File, quoted
 from .mutations import MUTATIONS, UUID, Kind
 from .pages import Form
 from .people import PASSWORD
 from .population import Person, Population
 from .shapes import SHAPES, Sender, Shape
-from .values import Drawn, Hostile, collected
+from .values import Hostile
 from .wire import broken
 
 #: How often each kind comes, beside the others.
@@ -38,7 +36,6 @@ _SHAPED, _PLAIN, _ADMIN = 6.0, 1.0, 0.3
 #: Of signing in, as hashing a password is slow on purpose, and of what signs out: after that, all
 #: else of the same browser is refused alike.
 _RARELY = 0.04
-_SAMPLES = 40
 _RIGHT_PASSWORD = 0.2
 #: How often two things are wrong.
 _SECOND = 0.15
@@ -73,20 +70,13 @@ class Maker:
         self,
         seed: int,
         population: Population,
-        drawn: Drawn,
         known: list[Address],
         host: str,
     ) -> None:
         self._seed = seed
         self._population = population
-        self._drawn = drawn
         self._known = known
         self._host = host
-        self._tails = {
-            address.name: collected(strategies.from_regex(address.regex), seed, _SAMPLES)
-            for address in known
-            if address.regex
-        }
         self._schema: list[Draft] = []
         self._schema_share = 0.0
         self._sources: list[Source] = []
@@ -109,14 +99,14 @@ class Maker:
     def places(self, person: Person) -> list[tuple[Address, str]]:
         """Each address with a path of that person's."""
         sender = Sender(Random(self._seed), self._population, person)
-        hostile = Hostile(sender.rng, self._drawn)
+        hostile = Hostile(sender.rng)
         return [(address, self._path(address, sender, hostile)) for address in self._known]
 
     def ask(self, number: int) -> Ask:
         rng = Random(f"{self._seed}/{number}")
         person = self._population.people[rng.choices(["alice", "bob", "root"], [6, 3, 1])[0]]
         sender = Sender(rng, self._population, person)
-        hostile = Hostile(rng, self._drawn)
+        hostile = Hostile(rng)
         if rng.random() < self._schema_share:
             kind, draft = Kind.SCHEMA, _aimed(rng.choice(self._schema), sender)
         else:
@@ -173,10 +163,8 @@ class Maker:
         values = {
             name: _value(converter, name, address, sender) for converter, name in address.parameters
         }
-        tails = self._tails.get(address.name)
-        if tails is None:
-            return address.path(values)
-        return address.path(values, quoted(sender.rng.choice(tails), safe="/"))
+        tail = matching(address.regex, sender.rng, hostile) if address.regex else ""
+        return address.path(values, quoted(tail, safe="/"))
 
 
 def _value(converter: str, name: str, address: Address, sender: Sender) -> str:

@@ -161,7 +161,7 @@ def _credentials(draft: Draft, sender: Sender, hostile: Hostile) -> None:
 
 
 def encoding(draft: Draft, sender: Sender, hostile: Hostile) -> None:
-    if isinstance(draft.json, dict) and sender.maybe(0.7):
+    if isinstance(draft.json, dict) and draft.json and sender.maybe(0.7):
         name = sender.rng.choice(list(draft.json))
         draft.json[name] = _broken(draft.json[name], sender, hostile)
     elif draft.fields and sender.maybe(0.7):

@@ -16,13 +16,11 @@ class Options:
     #: Clients at once, each with a connection that it keeps.
     clients: int = 6
     #: Requests between two looks at what has changed.
-    batch: int = 250
+    batch: int = 500
     #: How many of a hundred requests schemathesis makes.
     schema_percent: int = 5
     #: Connections whose bodies hardly move, all the time.
     slow: int = 6
-    #: Values that hypothesis draws of each kind.
-    drawn: int = 400
     #: How much more memory the worker may have at the end than after the first fifth.
     growth: int = 24 * MIB
     #: The one request to send, by its number.
@@ -33,4 +31,4 @@ class Options:
     @classmethod
     def short(cls, seed: int) -> "Options":
         """For `make test`."""
-        return cls(seed=seed, requests=2000, clients=3, batch=250, slow=3, drawn=60)
+        return cls(seed=seed, requests=1500, clients=3, batch=400, slow=3)

@@ -17,6 +17,7 @@ _OWN_PAGE = re.compile(rb"<title>[^<]*(Holdfast|Django)", re.IGNORECASE)
 _LEAKS = (b"Traceback (most recent call last)", b"Django Version", b"Server Error (500)")
 #: Statuses below 400 which say that nothing was done: who asks is to sign in, or has the file.
 _SIGN_IN = re.compile(r"/(sign-in|admin/login)/")
+_VERDICTS = (b'"session_failed"', b'"content_refused"', b'"chunks_missing"')
 #: What may be answered while the server is quiet, if it says when to come back.
 _PASSING = {429, 503, 507}
 #: Lines of the log that only a bug writes.
@@ -48,13 +49,21 @@ def is_accepted(ask: Ask, answers: list[Answer]) -> bool:
         return True
     if ask.method in {"GET", "HEAD", "OPTIONS"} and not ask.may_break:
         return False
-    return any(answer.status < 400 and not _asks_to_sign_in(answer) for answer in answers)
+    return any(
+        (answer.status < 400 and not _asks_to_sign_in(answer)) or _is_verdict(ask, answer)
+        for answer in answers
+    )
 
 
 def logged(text: str) -> list[str]:
     """What this piece of the server's log must not have."""
     found = _LOGGED.search(text)
     return [f"the log has: {text[found.start() :][:3000]}"] if found else []
+
+
+def _is_verdict(ask: Ask, answer: Answer) -> bool:
+    """Who completes an upload may wait for its verification, whose end is then the answer."""
+    return b"complete" in ask.data[:200] and any(code in answer.body for code in _VERDICTS)
 
 
 def _asks_to_sign_in(answer: Answer) -> bool:

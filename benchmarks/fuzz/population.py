@@ -32,7 +32,7 @@ SENT: dict[str, list[int]] = {
     "slow": [],
 }
 #: More uploads of one person than these are removed again.
-LARGEST_LIST = 400
+LARGEST_LIST = 120
 _MAKE = "from benchmarks.fuzz.people import make; make()"
 
 

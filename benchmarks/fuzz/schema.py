@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import hypothesis
 import requests
 import schemathesis
 from django.urls import Resolver404, resolve
-from hypothesis import strategies
+from hypothesis import HealthCheck, Phase, strategies
 from hypothesis.errors import Unsatisfiable
+from hypothesis.strategies import SearchStrategy
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 
@@ -16,7 +18,6 @@ from uploads.web.api_page import DOCUMENT
 
 from .addresses import Address
 from .drafts import Draft
-from .values import collected
 
 #: What requests adds by itself, and what is decided for each request anew.
 _NOT_KEPT = {"content-length", "authorization", "host", "connection"}
@@ -42,10 +43,29 @@ def drafts_of(seed: int, count: int, known: list[Address]) -> list[Draft]:
 
 def _cases(operation: Any, mode: GenerationMode, seed: int, count: int) -> list[Any]:
     try:
-        return collected(operation.as_strategy(generation_mode=mode), seed, count)
+        return _collected(operation.as_strategy(generation_mode=mode), seed, count)
     except Unsatisfiable:
         # There are no wrong requests to an operation without parameters.
         return []
+
+
+def _collected(strategy: SearchStrategy[Any], seed: int, count: int) -> list[Any]:
+    found: list[Any] = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @hypothesis.given(strategy)
+    def collect(value: Any) -> None:
+        found.append(value)
+
+    collect()
+    return found
 
 
 def _draft(case: Any, by_name: dict[str, Address]) -> Iterator[Draft]:

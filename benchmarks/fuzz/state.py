@@ -35,6 +35,11 @@ class Change:
         return ids_in(repr((self.key, self.before, self.after)).encode())
 
     @property
+    def is_purge(self) -> bool:
+        is_row = self.key[0] == "uploads_filesession" and self.before is not None
+        return is_row and bool(self.before["trashed_at"]) and self.after is None
+
+    @property
     def is_new_upload(self) -> bool:
         return self.key[0] == "uploads_filesession" and self.before is None
 
@@ -61,13 +66,16 @@ def unaccounted(found: Iterable[Change], accepted: set[str], *, any_accepted: bo
     """The changes that no accepted request accounts for: `accepted` are the ids that such named.
 
     What is about no upload, such as a token, and what is about a new one, whose id is not answered
-    to a page, only has to be from when something was accepted.
+    to a page, only has to be from when something was accepted. What was deleted goes for good half
+    a minute later, whatever is asked then.
     """
     found = list(found)
     if any_accepted:
         accepted = accepted | {
             id_ for change in found if change.is_new_upload for id_ in change.ids
         }
+    purged = {id_ for change in found if change.is_purge for id_ in change.ids}
+    accepted, any_accepted = accepted | purged, any_accepted or bool(purged)
     return [
         change
         for change in found
@@ -91,11 +99,12 @@ def _rows(path: Path) -> Iterator[tuple[Key, Any]]:
 
 
 def _rows_of(database: sqlite3.Connection, table: str) -> Iterator[tuple[Key, Any]]:
-    found = database.execute(f'SELECT rowid, * FROM "{table}"')
+    found = database.execute(f'SELECT * FROM "{table}"')
     columns = [column[0] for column in found.description]
     shown = [n for n, name in enumerate(columns) if (table, name) not in _IGNORED_COLUMNS]
     for row in found:
-        yield (table, str(row[0])), tuple(row[n] for n in shown)
+        # The first column of all tables is their key.
+        yield (table, str(row[0])), {columns[n]: row[n] for n in shown}
 
 
 def _files(data: Path) -> Iterator[tuple[Key, Any]]:
