@@ -18,7 +18,8 @@ from benchmarks.fuzz.judging import Judge
 from benchmarks.fuzz.making import Ask, Maker
 from benchmarks.fuzz.mutations import Kind
 from benchmarks.fuzz.oracle import complaints, is_accepted, logged
-from benchmarks.fuzz.population import NAMES, OWNERS, SENT, Person, Population, Upload
+from benchmarks.fuzz.people import NAMES
+from benchmarks.fuzz.population import OWNERS, SENT, Person, Population, Upload
 from benchmarks.fuzz.report import Finding, Result, table, verdict
 from benchmarks.fuzz.state import changes, ids_in, look, unaccounted
 from tests.support.bodies import SMALL_CHUNK, payload
@@ -37,11 +38,13 @@ def ask(shape: str = "problem", *, method: str = "POST", may_break: bool = False
 
 def answer(
     status: int, body: object = None, kind: str = "application/problem+json", **headers: str
-):  # type: ignore[no-untyped-def]
+) -> Answer:
     given = {"X-Request-ID": "x", "Content-Type": kind, "Cache-Control": "no-store", **headers}
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Answer(
-        status, [(k.lower().encode(), v.encode("latin-1")) for k, v in given.items()], raw
+        status,
+        [(k.lower().replace("_", "-").encode(), v.encode("latin-1")) for k, v in given.items()],
+        raw,
     )
 
 
@@ -59,7 +62,7 @@ PAGE = b"<title>There is nothing here \xe2\x80\x93 Holdfast</title>"
         ("any", answer(404, PAGE, "text/html")),
         (
             "problem",
-            answer(503, {**PROBLEM, "status": 503, "code": "unavailable"}, **{"Retry-After": "2"}),
+            answer(503, {**PROBLEM, "status": 503, "code": "unavailable"}, Retry_After="2"),
         ),
     ],
 )
@@ -239,7 +242,10 @@ def test_p10_a_refused_request_that_changes_a_row_is_found_and_named(
 ) -> None:
     monkeypatch.setattr("benchmarks.fuzz.judging._SETTLE_SECONDS", 0.2)
     innocent = b"POST /other HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
-    others = [Ask(n, Kind.SOUND, "native", "problem", "POST", innocent, False, False) for n in "23"]  # type: ignore[arg-type]
+    others = [
+        Ask(n, Kind.SOUND, "native", "problem", "POST", innocent, may_break=False, ends=False)
+        for n in (2, 3)
+    ]
     result = Result(seed=5)
     with Judge(data, liar, 2, result, lambda _: None) as judge:
         assert judge.judged(others) == others

@@ -37,6 +37,8 @@ _SHAPED, _PLAIN, _ADMIN = 6.0, 1.0, 0.3
 #: else of the same browser is refused alike.
 _RARELY = 0.04
 _RIGHT_PASSWORD = 0.2
+#: Bytes of a body that come along with the head.
+_READ_ANYWAY = 8000
 #: How often two things are wrong.
 _SECOND = 0.15
 #: How often what schemathesis made is led to an upload that is there.
@@ -257,4 +259,15 @@ def _may_break(draft: Draft) -> bool:
         or size + len(draft.query) > 8000
         or not draft.method.isalpha()
         or draft.strays
+        or _is_left_unread(draft)
     )
+
+
+def _is_left_unread(draft: Draft) -> bool:
+    """Whether it has more of a body than a server takes in that has nobody to give it to.
+
+    It then ends the connection, whose client may lose the answer over it (RFC 9112, section 9.6).
+    Where uploads come in, refusals read what is sent; those are held to be answered.
+    """
+    takes_none = draft.address.shape == "page" or draft.method in {"GET", "HEAD", "OPTIONS"}
+    return takes_none and len(draft.freeze()) > _READ_ANYWAY
