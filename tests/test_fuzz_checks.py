@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -100,10 +101,13 @@ def test_no_answer_is_found_unless_the_request_was_no_http() -> None:
 
 
 def test_what_only_asks_and_what_is_sent_to_sign_in_was_not_accepted() -> None:
+    cut_off = replace(ask(), data=b"PUT /upload/" + ID.encode())
     to_sign_in = answer(302, b"", Location="/sign-in/?next=/")
     assert is_accepted(ask(), [answer(200, {})])
     assert is_accepted(ask(may_break=True), [])
     assert not is_accepted(ask(), [answer(409, PROBLEM)])
+    assert is_accepted(ask(), [answer(409, {**PROBLEM, "code": "session_failed"})])
+    assert is_accepted(cut_off, [answer(400, {**PROBLEM, "detail": "9 bytes came and were kept"})])
     assert not is_accepted(ask(), [to_sign_in])
     assert not is_accepted(ask(method="GET"), [answer(200, {})])
 

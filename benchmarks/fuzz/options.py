@@ -31,4 +31,4 @@ class Options:
     @classmethod
     def short(cls, seed: int) -> "Options":
         """For `make test`."""
-        return cls(seed=seed, requests=1500, clients=3, batch=400, slow=3)
+        return cls(seed=seed, requests=1200, clients=3, batch=350, slow=3)

@@ -17,6 +17,7 @@ _OWN_PAGE = re.compile(rb"<title>[^<]*(Holdfast|Django)", re.IGNORECASE)
 _LEAKS = (b"Traceback (most recent call last)", b"Django Version", b"Server Error (500)")
 #: Statuses below 400 which say that nothing was done: who asks is to sign in, or has the file.
 _SIGN_IN = re.compile(r"/(sign-in|admin/login)/")
+_KEPT = b"bytes came and were kept"
 _VERDICTS = (b'"session_failed"', b'"content_refused"', b'"chunks_missing"')
 #: What may be answered while the server is quiet, if it says when to come back.
 _PASSING = {429, 503, 507}
@@ -50,7 +51,7 @@ def is_accepted(ask: Ask, answers: list[Answer]) -> bool:
     if ask.method in {"GET", "HEAD", "OPTIONS"} and not ask.may_break:
         return False
     return any(
-        (answer.status < 400 and not _asks_to_sign_in(answer)) or _is_verdict(ask, answer)
+        (answer.status < 400 and not _asks_to_sign_in(answer)) or _is_kept(ask, answer)
         for answer in answers
     )
 
@@ -61,9 +62,15 @@ def logged(text: str) -> list[str]:
     return [f"the log has: {text[found.start() :][:3000]}"] if found else []
 
 
-def _is_verdict(ask: Ask, answer: Answer) -> bool:
-    """Who completes an upload may wait for its verification, whose end is then the answer."""
-    return b"complete" in ask.data[:200] and any(code in answer.body for code in _VERDICTS)
+def _is_kept(ask: Ask, answer: Answer) -> bool:
+    """Whether the refusal says that something was done.
+
+    What came of a stream that was cut off is kept; and who completes an upload may wait for its
+    verification, whose end is then the answer.
+    """
+    if b"complete" in ask.data[:200]:
+        return any(code in answer.body for code in _VERDICTS)
+    return _KEPT in answer.body
 
 
 def _asks_to_sign_in(answer: Answer) -> bool:
