@@ -16,5 +16,6 @@ makes of the OpenAPI document. What must hold (docs/promises.md, P10):
 - the server's memory and descriptors stay what they were.
 
 The same seed makes the same requests: number N is made of the seed, of N and of the uploads that
-are there, whose ids alone differ. `--only N` sends nothing but that one.
+are there, whose ids alone differ; of what schemathesis makes there is more in a longer run.
+`--only N` sends nothing but that one. How the threads of the server interleave is not planned.
 """

@@ -1,4 +1,4 @@
-"""Some two thousand hostile requests, always the same; `make fuzz` sends a hundred thousand."""
+"""Some twelve hundred hostile requests, always the same; `make fuzz` sends a hundred thousand."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_p10_no_request_is_an_error_and_no_refused_one_changes_anything() -> Non
     assert {"native", "json_api", "parts", "chunked_upload", "form", "pages", "admin"} <= {
         group for group, _ in result.groups
     }, story
-    assert result.groups["native", "2xx"] > 50, story
+    assert result.groups["native", "2xx"] > 20, story
     assert len(result.codes) > 15, story
-    assert result.exactly > 100, story
+    assert result.again > 200, story
     assert result.slow_bytes, story
