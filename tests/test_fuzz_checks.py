@@ -130,6 +130,7 @@ def data(tmp_path: Path) -> Path:
         database.execute(
             "CREATE TABLE uploads_filesession (id char(32), status text, trashed_at text)"
         )
+        database.execute("CREATE TABLE uploads_sessionevent (id integer, session_id char(32))")
         database.execute("CREATE TABLE uploads_accesstoken (name text, last_used_at text)")
         database.execute("INSERT INTO uploads_filesession VALUES (?, 'active', NULL)", [bare(ID)])
         database.execute("INSERT INTO uploads_accesstoken VALUES ('a', 'now')")
@@ -192,6 +193,18 @@ def test_what_was_deleted_before_may_go_for_good_at_any_time(data: Path) -> None
     before = look(data)
     change_row(data, "DELETE FROM uploads_filesession")
     assert not unaccounted(changes(before, look(data)), set(), any_accepted=False)
+
+
+def test_who_names_an_upload_by_its_hash_accounts_for_all_that_is_about_it(data: Path) -> None:
+    sha256 = "ab" * 32
+    change_row(data, f"INSERT INTO uploads_sessionevent VALUES (1, '{bare(ID)}')")
+    change_row(data, f"UPDATE uploads_filesession SET status = '{sha256}'")
+    before = look(data)
+    change_row(data, "DELETE FROM uploads_filesession")
+    change_row(data, "DELETE FROM uploads_sessionevent")
+    found = changes(before, look(data))
+    assert not unaccounted(found, ids_in(sha256.encode()), any_accepted=True)
+    assert unaccounted(found, set(), any_accepted=True) == found
 
 
 def test_when_a_token_was_used_last_is_no_change(data: Path) -> None:

@@ -37,13 +37,17 @@ class Change:
         return ids_in(repr((self.key, self.before, self.after)).encode())
 
     @property
+    def is_upload(self) -> bool:
+        return self.key[0] == "uploads_filesession"
+
+    @property
     def is_purge(self) -> bool:
-        is_row = self.key[0] == "uploads_filesession" and self.before is not None
-        return is_row and bool(self.before["trashed_at"]) and self.after is None
+        was_trashed = self.is_upload and self.before is not None and self.before["trashed_at"]
+        return bool(was_trashed) and self.after is None
 
     @property
     def is_new_upload(self) -> bool:
-        return self.key[0] == "uploads_filesession" and self.before is None
+        return self.is_upload and self.before is None
 
     def __str__(self) -> str:
         return f"{self.key}: {self.before!r} became {self.after!r}"
@@ -78,6 +82,9 @@ def unaccounted(found: Iterable[Change], accepted: set[str], *, any_accepted: bo
         }
     purged = {id_ for change in found if change.is_purge for id_ in change.ids}
     accepted, any_accepted = accepted | purged, any_accepted or bool(purged)
+    # A row has its hash and its content's id as well: who sends a file by a form names it by these.
+    named = (change.ids for change in found if change.is_upload and change.ids & accepted)
+    accepted = accepted.union(*named)
     return [
         change
         for change in found
