@@ -207,6 +207,19 @@ def test_who_names_an_upload_by_its_hash_accounts_for_all_that_is_about_it(data:
     assert unaccounted(found, set(), any_accepted=True) == found
 
 
+@pytest.mark.parametrize(("later", "count"), [("10:00:59", 1), ("10:02:00", 0)])
+def test_a_session_that_was_quiet_for_long_may_give_a_sign_of_life(
+    data: Path, later: str, count: int
+) -> None:
+    change_row(data, "ALTER TABLE uploads_filesession ADD updated_at text")
+    change_row(data, "UPDATE uploads_filesession SET updated_at = '2026-01-01 10:00:00'")
+    before = look(data)
+    change_row(data, f"UPDATE uploads_filesession SET updated_at = '2026-01-01 {later}'")
+    assert len(changes(before, look(data))) == count
+    change_row(data, "UPDATE uploads_filesession SET status = 'failed'")
+    assert len(changes(before, look(data))) == 1
+
+
 def test_when_a_token_was_used_last_is_no_change(data: Path) -> None:
     before = look(data)
     change_row(data, "UPDATE uploads_accesstoken SET last_used_at = 'later'")

@@ -21,8 +21,9 @@ class Options:
     schema_percent: int = 5
     #: Connections whose bodies hardly move, all the time.
     slow: int = 6
-    #: How much more memory the worker may have at the end than after the first fifth.
-    growth: int = 24 * MIB
+    #: How much more memory the worker may have at the end than after the first fifth: its pool for
+    #: bodies, which is not filled by then, since that takes many large ones at one moment.
+    growth: int = 48 * MIB
     #: The one request to send, by its number.
     only: int | None = None
     #: Where the server's log stays; None removes it.

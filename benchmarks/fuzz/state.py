@@ -8,9 +8,12 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+from uploads.engine.transitions import QUIET
 
 #: Not the state of anything: who is signed in to look at a page, what there is to migrate.
 _IGNORED_TABLES = {"django_session", "django_migrations", "sqlite_sequence"}
@@ -41,6 +44,19 @@ class Change:
         return self.key[0] == "uploads_filesession"
 
     @property
+    def is_sign_of_life(self) -> bool:
+        """Only that a chunk began to arrive after long, which keeps its upload from the cleanup."""
+        if not (self.is_upload and self.before and self.after):
+            return False
+        moved = {name for name, value in self.after.items() if self.before[name] != value}
+        if not moved <= {"updated_at", "expires_at"}:
+            return False
+        before, after = (
+            datetime.fromisoformat(row["updated_at"]) for row in (self.before, self.after)
+        )
+        return after - before >= QUIET
+
+    @property
     def is_purge(self) -> bool:
         was_trashed = self.is_upload and self.before is not None and self.before["trashed_at"]
         return bool(was_trashed) and self.after is None
@@ -65,7 +81,8 @@ def look(data: Path) -> State:
 
 def changes(before: State, after: State) -> list[Change]:
     keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
-    return [Change(key, before.get(key), after.get(key)) for key in sorted(keys)]
+    found = [Change(key, before.get(key), after.get(key)) for key in sorted(keys)]
+    return [change for change in found if not change.is_sign_of_life]
 
 
 def unaccounted(found: Iterable[Change], accepted: set[str], *, any_accepted: bool) -> list[Change]:
