@@ -20,9 +20,8 @@ MESSAGES := --add-location file --no-wrap --no-obsolete \
 CATALOGUES = $(wildcard uploads/locale/*/LC_MESSAGES/*.po examples/*/locale/*/LC_MESSAGES/*.po)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long quick lint audit types js python browser browser-tools chaos screenshots messages \
-  format clean
-.PHONY: help run test test-long quick lint types js python browser browser-tools chaos fuzz screenshots messages format clean
+.PHONY: help run test test-long quick lint audit types js python browser browser-tools chaos fuzz screenshots \
+  messages format clean
 
 help: ## List what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
