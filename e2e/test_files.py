@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.support.bodies import payload, sha256
+from tests.support.bodies import sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.signatures import content_of
 from tests.support.waiting import wait_until
 
 from .conftest import PLAIN_HOST
@@ -60,7 +61,10 @@ def many(server: Server, client: NativeClient, person: Person) -> None:
 @pytest.fixture
 def two(client: NativeClient) -> dict[str, bytes]:
     """Real files of that person, sent by a script."""
-    contents = {"first.txt": payload(3000, seed=1), "second.txt": payload(5000, seed=2)}
+    contents = {
+        "first.txt": content_of("first.txt", 3000, 1),
+        "second.txt": content_of("second.txt", 5000, 2),
+    }
     for name, content in contents.items():
         session = begin(client, name, content, [0])
         wait_until(partial(is_complete, client, session["id"]), "completion")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.signatures import content_of
 from tests.support.texts import DOMAINS, read_po, texts_of
 from uploads.core.plan import MIB
 
@@ -87,7 +87,7 @@ def test_an_upload_is_german_from_its_interruption_to_its_details(
 ) -> None:
     page = dashboard.page
     expect_no_english(page)
-    session = begin(client, "film.mkv", payload(SIZE, seed=1), [0])
+    session = begin(client, "film.mkv", content_of("film.mkv", SIZE, seed=1), [0])
     age(server, session["id"])
     dashboard.open()
     expect(dashboard.banner).to_contain_text("1 Upload wurde unterbrochen.")
