@@ -134,6 +134,25 @@ def test_an_upload_is_german_from_its_interruption_to_its_details(
     expect_no_english(page)
 
 
+def test_what_is_refused_is_refused_in_german(
+    dashboard: Dashboard, complaints: Complaints, make_file: MakeFile
+) -> None:
+    complaints.allow("status of 415")
+    photo = make_file("photo.png", 1000)
+    photo.write_bytes(content_of("paper.pdf", 1000))
+    chosen = [photo, make_file("setup.exe", 1000)]
+    dashboard.page.get_by_label("Dateien auswählen").set_input_files(chosen)
+    reason = "Der Inhalt dieser Datei ist nicht, was ihr Name und ihr Typ sagen."
+    expect(dashboard.in_tray("photo.png").line).to_contain_text(reason)
+    expect(dashboard.in_tray("setup.exe").line).to_contain_text("wird hier nicht angenommen.")
+    expect_no_english(dashboard.page)
+    dashboard.open()
+    row = dashboard.row("photo.png")
+    row.expect_state("Fehlgeschlagen")
+    expect(row.place).to_contain_text(reason)
+    expect_no_english(dashboard.page)
+
+
 def test_the_pages_around_the_uploads_are_german(
     dashboard: Dashboard, person: Person, complaints: Complaints
 ) -> None:
