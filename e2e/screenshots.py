@@ -82,6 +82,15 @@ for filename, status, error in (
     FileSession.objects.filter(pk=session.pk).update(status=status, error=error)
 """
 
+QUOTA = 40 * MIB
+#: By name: one that is taken, and what is not; with what the content is, and how much of it.
+REFUSED = {
+    "Survey of the northern shore.pdf": ("survey.pdf", 24 * MIB),
+    "Seal colony.png": ("scan.pdf", MIB),
+    "tide-calculator.exe": ("program.exe", MIB),
+    "Drone mosaic, bay 7.tif": ("mosaic.tif", 30 * MIB),
+}
+
 STREAMS = ("buoy-7-live.nmea", "seafloor-node-3.mseed", "weather-mast.log")
 EXPIRED = """
 from uploads.models import FileSession
@@ -259,6 +268,28 @@ def troubles(studio: Studio) -> None:
     client.close()
 
 
+def refused(studio: Studio) -> None:
+    """Where everybody has a quota: a false image, a program, a file for which there is no room."""
+    with (
+        Server(HOLDFAST_QUOTA_BYTES=str(QUOTA)) as server,
+        Proxy(server.port) as proxy,
+    ):
+        other = Studio(studio.browser, server, proxy, studio.pictures, studio.files)
+        dashboard = other.open()
+        kept, *rest = REFUSED
+        for seed, (name, (kind, size)) in enumerate(REFUSED.items()):
+            (studio.files / name).write_bytes(content_of(kind, size, seed))
+        dashboard.upload(studio.files / kept)
+        dashboard.choose(*(studio.files / name for name in rest))
+        for name in rest:
+            dashboard.in_tray(name).expect_state("Stopped")
+        expect(dashboard.row(rest[0]).place).to_be_visible()
+        studio.shoot(dashboard.page, "refused")
+        dashboard.row(rest[0]).open_details()
+        studio.shoot(dashboard.page, "refused-details")
+        dashboard.page.context.close()
+
+
 def streams(studio: Studio) -> None:
     """What scripts send without saying how much: one has stopped, one is at it, one never came
     back.
@@ -328,6 +359,7 @@ STATES: dict[str, Callable[[Studio], None]] = {
     "dashboard": dashboard_and_details,
     "many": many,
     "troubles": troubles,
+    "refused": refused,
     "streams": streams,
     "chosen": chosen_and_deleted,
     "tokens": tokens,
