@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
-from tests.support.signatures import content_of
+from tests.support.signatures import content_for
 
 from .browser_install import chromium
 from .support import CHROMIUM_ARGUMENTS, PATIENCE, Complaints, Dashboard, Person, make_people
@@ -117,7 +117,7 @@ def make_file(folder: Path) -> MakeFile:
 
     def make(name: str, size: int, seed: int = 0) -> Path:
         path = folder / name
-        path.write_bytes(content_of(name, size, seed))
+        path.write_bytes(content_for(name, size, seed))
         return path
 
     return make

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import PASSWORD, USER, Server
-from tests.support.signatures import content_of
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 from uploads.core.plan import KIB, MIB
 
@@ -191,9 +191,9 @@ def dashboard_and_details(studio: Studio) -> None:
     """What was sent days ago, what a dropped connection left, and what is being sent now."""
     client = NativeClient(studio.server.url, studio.server.issue_token())
     for seed, (name, size) in enumerate(COMPLETE.items()):
-        session = begin(client, name, content_of(name, size, seed), list(range(-(-size // CHUNK))))
+        session = begin(client, name, content_for(name, size, seed), list(range(-(-size // CHUNK))))
         wait_until(partial(is_complete, client, session["id"]), f"{name} to be verified")
-    content = content_of(INTERRUPTED, INTERRUPTED_SIZE, seed=10)
+    content = content_for(INTERRUPTED, INTERRUPTED_SIZE, seed=10)
     session = begin(client, INTERRUPTED, content, INTERRUPTED_CHUNKS)
     age(studio.server, session["id"], minutes=200)
     dashboard = studio.open(Person(USER, PASSWORD, ""))
@@ -217,7 +217,7 @@ def send(
     studio: Studio, dashboard: Dashboard, client: NativeClient, name: str, size: int, chunks: int
 ) -> None:
     path = studio.files / name
-    path.write_bytes(content_of(name, size, seed=11))
+    path.write_bytes(content_for(name, size, seed=11))
     dashboard.choose(path)
     row = dashboard.row(name)
     row.expect_state("Sending")
@@ -235,9 +235,9 @@ def many(studio: Studio) -> None:
     notes.mkdir()
     for number in range(NOTES):
         name = f"transect-{number:03}.txt"
-        (notes / name).write_bytes(content_of(name, 40 * KIB, number))
+        (notes / name).write_bytes(content_for(name, 40 * KIB, number))
     film = "all-transects.mov"
-    (notes / film).write_bytes(content_of(film, 90 * MIB))
+    (notes / film).write_bytes(content_for(film, 90 * MIB))
     studio.proxy.throttle(PACE / 8)
     dashboard.page.locator("#choose-folder").set_input_files(notes)
     headline = dashboard.page.locator("#dock-title")
@@ -253,7 +253,7 @@ def troubles(studio: Studio) -> None:
     person = next(studio.people)
     client = NativeClient(studio.server.url, person.token)
     in_django(studio.server, TROUBLES.format(name=person.name))
-    session = begin(client, INTERRUPTED, content_of(INTERRUPTED, 12 * MIB, 3), [0])
+    session = begin(client, INTERRUPTED, content_for(INTERRUPTED, 12 * MIB, 3), [0])
     age(studio.server, session["id"], minutes=90)
     dashboard = studio.open(person)
     page = dashboard.page
@@ -278,7 +278,7 @@ def refused(studio: Studio) -> None:
         dashboard = other.open()
         kept, *rest = REFUSED
         for seed, (name, (kind, size)) in enumerate(REFUSED.items()):
-            (studio.files / name).write_bytes(content_of(kind, size, seed))
+            (studio.files / name).write_bytes(content_for(kind, size, seed))
         dashboard.upload(studio.files / kept)
         dashboard.choose(*(studio.files / name for name in rest))
         for name in rest:
@@ -313,7 +313,7 @@ def streams(studio: Studio) -> None:
 
 def stream(client: NativeClient, name: str, size: int) -> str:
     """The id of an upload of which so much has come, and nobody knows how much will."""
-    file = {"file": (name, content_of(name, size, seed=5))}
+    file = {"file": (name, content_for(name, size, seed=5))}
     answer = client.request("POST", "/api/chunked-upload/", files=file, data={"offset": 0})
     answer.raise_for_status()
     return str(UUID(answer.json()["upload_id"]))
@@ -324,7 +324,7 @@ def chosen_and_deleted(studio: Studio) -> None:
     client = NativeClient(studio.server.url, person.token)
     for number in range(5):
         name = f"plate-{number}.jpg"
-        session = begin(client, name, content_of(name, 60 * KIB, number), [0])
+        session = begin(client, name, content_for(name, 60 * KIB, number), [0])
         wait_until(partial(is_complete, client, session["id"]), "a file to be verified")
     dashboard = studio.open(person)
     page = dashboard.page

@@ -10,7 +10,7 @@ from tests.support.bodies import sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
-from tests.support.signatures import content_of
+from tests.support.signatures import content_for
 from uploads.core.plan import MIB
 
 from .conftest import MakeFile
@@ -67,7 +67,7 @@ SIZES = {"film.mkv": 0, "stream.ts": 1, "old.bin": 2, "map.svg": 3}
 
 
 def bytes_of(name: str) -> bytes:
-    return content_of(name, PARTS * PART - SIZES[name], seed=SIZES[name])
+    return content_for(name, PARTS * PART - SIZES[name], seed=SIZES[name])
 
 
 def saved(folder: Path, name: str, content: bytes) -> Path:

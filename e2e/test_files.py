@@ -11,7 +11,7 @@ from tests.support.bodies import sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
-from tests.support.signatures import content_of
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 
 from .conftest import PLAIN_HOST
@@ -62,8 +62,8 @@ def many(server: Server, client: NativeClient, person: Person) -> None:
 def two(client: NativeClient) -> dict[str, bytes]:
     """Real files of that person, sent by a script."""
     contents = {
-        "first.txt": content_of("first.txt", 3000, 1),
-        "second.txt": content_of("second.txt", 5000, 2),
+        "first.txt": content_for("first.txt", 3000, 1),
+        "second.txt": content_for("second.txt", 5000, 2),
     }
     for name, content in contents.items():
         session = begin(client, name, content, [0])

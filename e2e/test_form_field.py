@@ -11,7 +11,7 @@ from tests.support.bodies import sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
-from tests.support.signatures import content_of
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 from uploads.core.plan import MIB
 
@@ -401,7 +401,7 @@ def test_content_that_is_refused_blocks_neither_the_field_nor_the_form(
     complaints.allow("status of 415")
     form = open_form("/forms/kinds/", "picture")
     photo = make_file("photo.png", 1000)
-    photo.write_bytes(content_of("paper.pdf", 1000))
+    photo.write_bytes(content_for("paper.pdf", 1000))
     form.choose(photo)
     form.expect_phase("failed")
     expect(form.items).to_contain_text("content of this file is not what its name and its type say")

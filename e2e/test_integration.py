@@ -16,7 +16,7 @@ from tests.support.client import NativeClient
 from tests.support.nginx import NGINX, WHY_SKIPPED, nginx
 from tests.support.project import BLOCKS, PASSWORD, USER, Project, make_project, new_project
 from tests.support.server import free_port
-from tests.support.signatures import content_of
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 from tests.support.wheel import build_wheel, copy_sources
 from uploads.core.plan import MIB
@@ -160,7 +160,7 @@ def test_a_formset_has_an_upload_in_each_row(
         expect_arrived(page, f"form-{number}-file")
     page.get_by_role("button", name="Save").click()
     wait_until(lambda: media_names(project, "reports") >= {"row-0.csv", "row-1.csv"}, "the reports")
-    assert media(project, "reports/row-1.csv") == content_of("row-1.csv", 1000, seed=1)
+    assert media(project, "reports/row-1.csv") == content_for("row-1.csv", 1000, seed=1)
 
 
 def test_the_admin_takes_an_upload(page: Page, project: Project, make_file: MakeFile) -> None:

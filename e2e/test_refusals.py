@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.support.client import NativeClient
 from tests.support.server import Server
-from tests.support.signatures import content_of
+from tests.support.signatures import content_for
 from uploads.core.plan import MIB
 
 from .axe import expect_accessible
@@ -71,7 +71,7 @@ def test_files_that_are_not_what_they_say_are_refused_and_the_others_go_on(
     complaints.allow("status of 415")
     page = dashboard.page
     photo = make_file("photo.png", 1000)
-    photo.write_bytes(content_of("paper.pdf", 1000))
+    photo.write_bytes(content_for("paper.pdf", 1000))
     film, program = make_file("film.mkv", MIB), make_file("setup.exe", 1000)
     dashboard.choose(photo, program, film)
     dashboard.row("film.mkv").expect_state("Completed")

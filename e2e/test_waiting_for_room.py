@@ -13,7 +13,7 @@ from tests.support.client import NativeClient
 from tests.support.faulty_site import FAULT
 from tests.support.proxy import Proxy
 from tests.support.server import Server
-from tests.support.signatures import content_of
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 from uploads.core.plan import MIB
 
@@ -309,7 +309,7 @@ def test_signing_in_to_a_busy_server_says_so_and_works_a_moment_later(
 def test_a_list_that_a_busy_server_does_not_give_stays_and_is_fetched_later(
     dashboard: Dashboard, server: Server, client: NativeClient
 ) -> None:
-    content = content_of("film.mkv", 2 * MIB)
+    content = content_for("film.mkv", 2 * MIB)
     # So old that the list is not asked for every two seconds on its account.
     age(server, begin(client, "film.mkv", content, [0])["id"])
     dashboard.open()

@@ -9,10 +9,10 @@ from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from tests.support.bodies import SMALL_CHUNK, cut, sha256
-from tests.support.signatures import content_of
+from tests.support.signatures import content_for
 
 #: Of the files that most tests are about, tables and others.
-DATA = content_of("tides.csv", 2 * SMALL_CHUNK + 1000)
+DATA = content_for("tides.csv", 2 * SMALL_CHUNK + 1000)
 CHUNKS = cut(DATA, SMALL_CHUNK)
 
 Answer = Any

@@ -93,7 +93,7 @@ def file_of(extension: str, length: int = 6000) -> bytes:
 _LETTERS = bytes(32 + value % 95 for value in range(256))
 
 
-def content_of(name: str, size: int, seed: int = 0) -> bytes:
+def content_for(name: str, size: int, seed: int = 0) -> bytes:
     """`payload`, made into what a file of this name may have: its beginning, or text."""
     content = payload(size, seed)
     extension, families = extension_of(name), _families_of(name)

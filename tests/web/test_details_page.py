@@ -9,9 +9,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from tests.support.sessions import upload
-from tests.support.signatures import content_of
+from tests.support.signatures import content_for
 from uploads.models import EventKind, FileSession, SessionEvent, SessionStatus
 from uploads.web.context import MAX_EVENTS
 
@@ -286,9 +287,14 @@ def test_a_name_that_cannot_be_is_refused_at_its_field_and_kept_there(
     ],
 )
 def test_a_name_that_the_file_contradicts_is_refused_at_its_field(
-    alice: User, alice_client: Client, typed: str, reason: str
+    alice: User,
+    alice_client: Client,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    typed: str,
+    reason: str,
 ) -> None:
-    session = upload(alice, content_of("tides.csv", 1000), filename="tides.csv")
+    with django_capture_on_commit_callbacks(execute=True):
+        session = upload(alice, content_for("tides.csv", 1000), filename="tides.csv")
     response = give_name(alice_client, session, typed)
     assert response.status_code == 422
     document = parse(response.content.decode())
