@@ -191,12 +191,12 @@ def test_a_change_after_a_failure_is_found_out_when_it_is_resumed(
 ) -> None:
     complaints.allow("status of 413")
     last = "**/chunks/7"
-    refusal = {"code": "too_large", "detail": "Too big."}
+    refusal = {"code": "quota_exceeded", "detail": "Too much.", "quota": "bytes"}
     dashboard.page.route(last, lambda route: route.fulfill(status=413, json=refusal))
     dashboard.choose(film)
     row = dashboard.row(film.name)
     row.expect_state("Stopped")
-    expect(row.line).to_have_text("Too big.")
+    expect(row.line).to_contain_text("You have no room left here.")
     dashboard.page.unroute(last)
     change(film)
     row.button("Resume").click()
