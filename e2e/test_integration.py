@@ -15,7 +15,6 @@ from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.nginx import NGINX, WHY_SKIPPED, nginx
 from tests.support.project import BLOCKS, PASSWORD, USER, Project, make_project, new_project
-from tests.support.server import free_port
 from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 from tests.support.wheel import build_wheel, copy_sources
