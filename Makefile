@@ -20,8 +20,8 @@ MESSAGES := --add-location file --no-wrap --no-obsolete \
 CATALOGUES = $(wildcard uploads/locale/*/LC_MESSAGES/*.po examples/*/locale/*/LC_MESSAGES/*.po)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long quick lint audit types js python browser browser-tools chaos screenshots messages \
-  format clean
+.PHONY: help run test test-long quick lint audit types js python browser browser-tools chaos fuzz screenshots \
+  messages format clean
 
 help: ## List what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -66,6 +66,9 @@ browser-tools: .venv/browser.stamp node_modules/.stamp
 
 chaos: .venv/test.stamp ## Ten minutes of faults against a real server (SEED=, SECONDS=)
 	$(BIN)/python -m benchmarks.chaos $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
+
+fuzz: .venv/test.stamp ## A hundred thousand hostile requests to a real server (SEED=, REQUESTS=)
+	$(BIN)/python -m benchmarks.fuzz $(if $(SEED),--seed $(SEED)) $(if $(REQUESTS),--requests $(REQUESTS))
 
 screenshots: browser-tools ## Take pictures of every state (FOLDER=), and those of the README
 	$(BIN)/python -m e2e.screenshots $(or $(FOLDER),var/screenshots)

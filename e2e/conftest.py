@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
-from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.signatures import content_for
 
 from .browser_install import chromium
 from .support import CHROMIUM_ARGUMENTS, PATIENCE, Complaints, Dashboard, Person, make_people
@@ -111,11 +111,13 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def make_file(folder: Path) -> MakeFile:
-    """`make_file(name, size, seed=0)`: a file of random bytes, others for each seed."""
+    """`make_file(name, size, seed=0)`: a file of what its name says, other bytes for each
+    seed.
+    """
 
     def make(name: str, size: int, seed: int = 0) -> Path:
         path = folder / name
-        path.write_bytes(payload(size, seed))
+        path.write_bytes(content_for(name, size, seed))
         return path
 
     return make

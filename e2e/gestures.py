@@ -8,7 +8,10 @@ from playwright.sync_api import Page
 #: Builds what a browser hands over at Ctrl+V; no test may write to the clipboard of the desktop.
 _PASTE = """files => {
   const data = new DataTransfer();
-  for (const [name, text] of Object.entries(files)) data.items.add(new File([text], name));
+  for (const [name, text] of Object.entries(files)) {
+    const bytes = Uint8Array.from(text, (byte) => byte.charCodeAt(0));
+    data.items.add(new File([bytes], name));
+  }
   const given = { clipboardData: data, bubbles: true, cancelable: true };
   document.body.dispatchEvent(new ClipboardEvent("paste", given));
 }"""
@@ -35,9 +38,9 @@ def drop(page: Page, *paths: Path) -> None:
     _drag(page, paths, "dragEnter", "dragOver", "drop")
 
 
-def paste(page: Page, files: dict[str, str]) -> None:
+def paste(page: Page, files: dict[str, bytes]) -> None:
     """Files by their names, with what is in them."""
-    page.evaluate(_PASTE, files)
+    page.evaluate(_PASTE, {name: content.decode("latin-1") for name, content in files.items()})
 
 
 def _drag(page: Page, paths: tuple[Path, ...], *steps: str) -> None:

@@ -5,7 +5,6 @@ Every state, wide and narrow, light and dark, goes into the folder named; those 
 """
 
 import argparse
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -15,10 +14,10 @@ from uuid import UUID
 
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
-from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import PASSWORD, USER, Server
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 from uploads.core.plan import KIB, MIB
 
@@ -82,6 +81,15 @@ for filename, status, error in (
     _, session = open_session(owner, Offer(filename=filename, size=30 * 1024**2))
     FileSession.objects.filter(pk=session.pk).update(status=status, error=error)
 """
+
+QUOTA = 40 * MIB
+#: By name: one that is taken, and what is not; with what the content is, and how much of it.
+REFUSED = {
+    "Survey of the northern shore.pdf": ("survey.pdf", 24 * MIB),
+    "Seal colony.png": ("scan.pdf", MIB),
+    "tide-calculator.exe": ("program.exe", MIB),
+    "Drone mosaic, bay 7.tif": ("mosaic.tif", 30 * MIB),
+}
 
 STREAMS = ("buoy-7-live.nmea", "seafloor-node-3.mseed", "weather-mast.log")
 EXPIRED = """
@@ -183,9 +191,9 @@ def dashboard_and_details(studio: Studio) -> None:
     """What was sent days ago, what a dropped connection left, and what is being sent now."""
     client = NativeClient(studio.server.url, studio.server.issue_token())
     for seed, (name, size) in enumerate(COMPLETE.items()):
-        session = begin(client, name, payload(size, seed), list(range(-(-size // CHUNK))))
+        session = begin(client, name, content_for(name, size, seed), list(range(-(-size // CHUNK))))
         wait_until(partial(is_complete, client, session["id"]), f"{name} to be verified")
-    content = payload(INTERRUPTED_SIZE, seed=10)
+    content = content_for(INTERRUPTED, INTERRUPTED_SIZE, seed=10)
     session = begin(client, INTERRUPTED, content, INTERRUPTED_CHUNKS)
     age(studio.server, session["id"], minutes=200)
     dashboard = studio.open(Person(USER, PASSWORD, ""))
@@ -209,7 +217,7 @@ def send(
     studio: Studio, dashboard: Dashboard, client: NativeClient, name: str, size: int, chunks: int
 ) -> None:
     path = studio.files / name
-    path.write_bytes(os.urandom(size))
+    path.write_bytes(content_for(name, size, seed=11))
     dashboard.choose(path)
     row = dashboard.row(name)
     row.expect_state("Sending")
@@ -226,8 +234,10 @@ def many(studio: Studio) -> None:
     notes = studio.files / "notes"
     notes.mkdir()
     for number in range(NOTES):
-        (notes / f"transect-{number:03}.txt").write_bytes(os.urandom(40 * KIB))
-    (notes / "all-transects.mov").write_bytes(os.urandom(90 * MIB))
+        name = f"transect-{number:03}.txt"
+        (notes / name).write_bytes(content_for(name, 40 * KIB, number))
+    film = "all-transects.mov"
+    (notes / film).write_bytes(content_for(film, 90 * MIB))
     studio.proxy.throttle(PACE / 8)
     dashboard.page.locator("#choose-folder").set_input_files(notes)
     headline = dashboard.page.locator("#dock-title")
@@ -243,7 +253,7 @@ def troubles(studio: Studio) -> None:
     person = next(studio.people)
     client = NativeClient(studio.server.url, person.token)
     in_django(studio.server, TROUBLES.format(name=person.name))
-    session = begin(client, INTERRUPTED, payload(12 * MIB, 3), [0])
+    session = begin(client, INTERRUPTED, content_for(INTERRUPTED, 12 * MIB, 3), [0])
     age(studio.server, session["id"], minutes=90)
     dashboard = studio.open(person)
     page = dashboard.page
@@ -256,6 +266,28 @@ def troubles(studio: Studio) -> None:
     studio.shoot(page, "troubles")
     page.context.close()
     client.close()
+
+
+def refused(studio: Studio) -> None:
+    """Where everybody has a quota: a false image, a program, a file for which there is no room."""
+    with (
+        Server(HOLDFAST_QUOTA_BYTES=str(QUOTA)) as server,
+        Proxy(server.port) as proxy,
+    ):
+        other = Studio(studio.browser, server, proxy, studio.pictures, studio.files)
+        dashboard = other.open()
+        kept, *rest = REFUSED
+        for seed, (name, (kind, size)) in enumerate(REFUSED.items()):
+            (studio.files / name).write_bytes(content_for(kind, size, seed))
+        dashboard.upload(studio.files / kept)
+        dashboard.choose(*(studio.files / name for name in rest))
+        for name in rest:
+            dashboard.in_tray(name).expect_state("Stopped")
+        expect(dashboard.row(rest[0]).place).to_be_visible()
+        studio.shoot(dashboard.page, "refused")
+        dashboard.row(rest[0]).open_details()
+        studio.shoot(dashboard.page, "refused-details")
+        dashboard.page.context.close()
 
 
 def streams(studio: Studio) -> None:
@@ -281,7 +313,7 @@ def streams(studio: Studio) -> None:
 
 def stream(client: NativeClient, name: str, size: int) -> str:
     """The id of an upload of which so much has come, and nobody knows how much will."""
-    file = {"file": (name, payload(size, seed=5))}
+    file = {"file": (name, content_for(name, size, seed=5))}
     answer = client.request("POST", "/api/chunked-upload/", files=file, data={"offset": 0})
     answer.raise_for_status()
     return str(UUID(answer.json()["upload_id"]))
@@ -291,7 +323,8 @@ def chosen_and_deleted(studio: Studio) -> None:
     person = next(studio.people)
     client = NativeClient(studio.server.url, person.token)
     for number in range(5):
-        session = begin(client, f"plate-{number}.jpg", payload(60 * KIB, number), [0])
+        name = f"plate-{number}.jpg"
+        session = begin(client, name, content_for(name, 60 * KIB, number), [0])
         wait_until(partial(is_complete, client, session["id"]), "a file to be verified")
     dashboard = studio.open(person)
     page = dashboard.page
@@ -326,6 +359,7 @@ STATES: dict[str, Callable[[Studio], None]] = {
     "dashboard": dashboard_and_details,
     "many": many,
     "troubles": troubles,
+    "refused": refused,
     "streams": streams,
     "chosen": chosen_and_deleted,
     "tokens": tokens,

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.support.bodies import payload, sha256
+from tests.support.bodies import sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.signatures import content_for
 from uploads.core.plan import MIB
 
 from .conftest import MakeFile
@@ -43,7 +44,7 @@ def leave_behind(
 @pytest.fixture
 def ids(server: Server, client: NativeClient, person: Person) -> dict[str, str]:
     """Of four interrupted uploads, by the names that their sessions have."""
-    contents = {name: content_of(name) for name in ("film.mkv", "stream.ts", "old.bin", "map.svg")}
+    contents = {name: bytes_of(name) for name in ("film.mkv", "stream.ts", "old.bin", "map.svg")}
     left = {
         "film.mkv": leave_behind(
             client, "film.mkv", contents["film.mkv"], [0, 2], sha256=sha256(contents["film.mkv"])
@@ -65,8 +66,8 @@ def ids(server: Server, client: NativeClient, person: Person) -> dict[str, str]:
 SIZES = {"film.mkv": 0, "stream.ts": 1, "old.bin": 2, "map.svg": 3}
 
 
-def content_of(name: str) -> bytes:
-    return payload(PARTS * PART - SIZES[name], seed=SIZES[name])
+def bytes_of(name: str) -> bytes:
+    return content_for(name, PARTS * PART - SIZES[name], seed=SIZES[name])
 
 
 def saved(folder: Path, name: str, content: bytes) -> Path:
@@ -97,9 +98,9 @@ def test_several_files_chosen_at_once_find_their_own_uploads(
     assert fills(film) == ["in", "out", "in"]
 
     chosen = [
-        saved(folder, "film.mkv", content_of("film.mkv")),
-        saved(folder, "stream.ts", content_of("stream.ts")),
-        saved(folder, "new name.bin", content_of("old.bin")),
+        saved(folder, "film.mkv", bytes_of("film.mkv")),
+        saved(folder, "stream.ts", bytes_of("stream.ts")),
+        saved(folder, "new name.bin", bytes_of("old.bin")),
         saved(folder, "map.svg", b"another map"),
     ]
     proxy.hold_after(0)
@@ -127,7 +128,7 @@ def test_several_files_chosen_at_once_find_their_own_uploads(
     proxy.release()
     for name in ("film.mkv", "stream.ts", "old.bin"):
         dashboard.row(name).expect_state("Completed")
-        assert client.content(ids[name]).content == content_of(name)
+        assert client.content(ids[name]).content == bytes_of(name)
     # Three chunks; and two of the upload without a hash, which show that the file is its own.
     assert proxy.bytes_upstream - sent < 5 * PART + SMALL_TALK
     expect(banner).to_be_visible()
@@ -160,9 +161,9 @@ def test_another_computer_resumes_one_and_refuses_the_wrong_file(
     expect(row.line).to_contain_text("What the server has is as it was.")
 
     sent = proxy.bytes_upstream
-    row.resume_with(saved(folder, "film.mkv", content_of("film.mkv")))
+    row.resume_with(saved(folder, "film.mkv", bytes_of("film.mkv")))
     row.expect_state("Completed")
     assert proxy.bytes_upstream - sent < PART + SMALL_TALK
-    assert client.content(ids["film.mkv"]).content == content_of("film.mkv")
+    assert client.content(ids["film.mkv"]).content == bytes_of("film.mkv")
     expect(dashboard.banner).to_contain_text("3 uploads were interrupted.")
     elsewhere.close()

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.support.bodies import payload, sha256
+from tests.support.bodies import sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 from uploads.core.plan import MIB
 
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.browser
 
 NAME = "film.mkv"
 SIZE = 4 * CHUNK
-CONTENT = payload(SIZE, seed=50)
+CONTENT = content_for(NAME, SIZE, seed=50)
 MIDDLE = 8 * MIB
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.support.bodies import payload, sha256
+from tests.support.bodies import sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 
 from .conftest import PLAIN_HOST
@@ -60,7 +61,10 @@ def many(server: Server, client: NativeClient, person: Person) -> None:
 @pytest.fixture
 def two(client: NativeClient) -> dict[str, bytes]:
     """Real files of that person, sent by a script."""
-    contents = {"first.txt": payload(3000, seed=1), "second.txt": payload(5000, seed=2)}
+    contents = {
+        "first.txt": content_for("first.txt", 3000, 1),
+        "second.txt": content_for("second.txt", 5000, 2),
+    }
     for name, content in contents.items():
         session = begin(client, name, content, [0])
         wait_until(partial(is_complete, client, session["id"]), "completion")
@@ -141,7 +145,8 @@ def test_a_refresh_takes_nothing_from_whoever_is_at_work(many: None, dashboard: 
     wait_until(lambda: page.evaluate("scrollY") > 800, "the page to scroll")
     place = page.evaluate("scrollY")
 
-    with page.expect_response("**/api/v1/uploads/handshake?*") as answer:
+    # Not that to a refresh that was on its way.
+    with page.expect_response(re.compile(r"/api/v1/uploads/handshake\?.*seen=(&|$)")) as answer:
         page.evaluate(
             """() => {
                 document.querySelector("#storage").textContent = "outdated";

@@ -11,6 +11,7 @@ from tests.support.bodies import sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 from uploads.core.plan import MIB
 
@@ -392,6 +393,26 @@ def test_media_types_are_refused_at_once(open_form: Open, make_file: MakeFile) -
     form.choose(make_file("notes.txt", 10))
     form.expect_phase("done")
     expect(form.error).to_be_hidden()
+
+
+def test_content_that_is_refused_blocks_neither_the_field_nor_the_form(
+    open_form: Open, make_file: MakeFile, complaints: Complaints
+) -> None:
+    complaints.allow("status of 415")
+    form = open_form("/forms/kinds/", "picture")
+    photo = make_file("photo.png", 1000)
+    photo.write_bytes(content_for("paper.pdf", 1000))
+    form.choose(photo)
+    form.expect_phase("failed")
+    expect(form.items).to_contain_text("content of this file is not what its name and its type say")
+    expect(form.items.get_by_role("button")).to_have_text(["Remove photo.png"])
+    form.save.click(force=True)
+    expect(form.error).to_contain_text("“photo.png” cannot be sent. Remove it, or choose another")
+    other = make_file("map.png", 1000, seed=1)
+    form.choose(other)
+    form.expect_phase("done")
+    expect(form.items).to_have_count(1)
+    assert answer_of(form) == [sha256(other.read_bytes())]
 
 
 def test_a_file_chosen_twice_is_one_upload(open_form: Open, make_file: MakeFile) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.signatures import content_for
 from tests.support.texts import DOMAINS, read_po, texts_of
 from uploads.core.plan import MIB
 
@@ -87,7 +87,7 @@ def test_an_upload_is_german_from_its_interruption_to_its_details(
 ) -> None:
     page = dashboard.page
     expect_no_english(page)
-    session = begin(client, "film.mkv", payload(SIZE, seed=1), [0])
+    session = begin(client, "film.mkv", content_for("film.mkv", SIZE, seed=1), [0])
     age(server, session["id"])
     dashboard.open()
     expect(dashboard.banner).to_contain_text("1 Upload wurde unterbrochen.")
@@ -132,6 +132,25 @@ def test_an_upload_is_german_from_its_interruption_to_its_details(
     refused = page.get_by_role("alert").filter(has_text="Der Name bleibt, wie er ist:")
     expect(refused).to_contain_text("Ein Dateiname ist ein einzelner Name, kein Pfad.")
     expect_no_english(page)
+
+
+def test_what_is_refused_is_refused_in_german(
+    dashboard: Dashboard, complaints: Complaints, make_file: MakeFile
+) -> None:
+    complaints.allow("status of 415")
+    photo = make_file("photo.png", 1000)
+    photo.write_bytes(content_for("paper.pdf", 1000))
+    chosen = [photo, make_file("setup.exe", 1000)]
+    dashboard.page.get_by_label("Dateien auswählen").set_input_files(chosen)
+    reason = "Der Inhalt dieser Datei ist nicht, was ihr Name und ihr Typ sagen."
+    expect(dashboard.in_tray("photo.png").line).to_contain_text(reason)
+    expect(dashboard.in_tray("setup.exe").line).to_contain_text("wird hier nicht angenommen.")
+    expect_no_english(dashboard.page)
+    dashboard.open()
+    row = dashboard.row("photo.png")
+    row.expect_state("Fehlgeschlagen")
+    expect(row.place).to_contain_text(reason)
+    expect_no_english(dashboard.page)
 
 
 def test_the_pages_around_the_uploads_are_german(

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.support.client import NativeClient
+from tests.support.signatures import content_for
 
 from .conftest import MakeFile
 from .gestures import drag_away, drop, hold_over, paste
@@ -100,7 +101,8 @@ def test_a_chosen_folder_and_what_is_pasted_come_too(
     dashboard.page.get_by_label("Choose a folder").set_input_files(photos)
     expect_complete(dashboard, client, IN_PHOTOS)
 
-    paste(dashboard.page, {"image.png": "pixels", "notes.txt": "words"})
+    pasted = {"image.png": content_for("image.png", 100), "notes.txt": b"words"}
+    paste(dashboard.page, pasted)
     expect(dashboard.files).to_have_count(len(IN_PHOTOS) + 2)
     dashboard.row("notes.txt").expect_state("Completed")
     # An image that was copied as pixels is called after the moment, not like the one before.

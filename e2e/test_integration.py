@@ -15,6 +15,7 @@ from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.nginx import NGINX, WHY_SKIPPED, nginx
 from tests.support.project import BLOCKS, PASSWORD, USER, Project, make_project, new_project
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 from tests.support.wheel import build_wheel, copy_sources
 from uploads.core.plan import MIB
@@ -121,10 +122,13 @@ def test_a_file_that_a_validator_refuses_is_refused_with_its_words(
     page: Page, project: Project, make_file: MakeFile
 ) -> None:
     page.goto("/reports/new/")
-    page.get_by_label("File").set_input_files(make_file("false.pdf", 1000))
-    words = "This is called a PDF, but it is none."
+    locked = make_file("locked.pdf", 1000)
+    with locked.open("ab") as file:
+        file.write(b"trailer << /Encrypt 7 0 R >>")
+    page.get_by_label("File").set_input_files(locked)
+    words = "This PDF is locked by a password. Save it without one."
     expect(page.get_by_text(words, exact=True)).to_be_visible()
-    wait_until(lambda: "false.pdf was refused: This is called" in project.log, "the signal")
+    wait_until(lambda: "locked.pdf was refused: This PDF is locked" in project.log, "the signal")
 
 
 def test_several_files_in_one_field(page: Page, project: Project, make_file: MakeFile) -> None:
@@ -155,7 +159,7 @@ def test_a_formset_has_an_upload_in_each_row(
         expect_arrived(page, f"form-{number}-file")
     page.get_by_role("button", name="Save").click()
     wait_until(lambda: media_names(project, "reports") >= {"row-0.csv", "row-1.csv"}, "the reports")
-    assert media(project, "reports/row-1.csv") == payload(1000, seed=1)
+    assert media(project, "reports/row-1.csv") == content_for("row-1.csv", 1000, seed=1)
 
 
 def test_the_admin_takes_an_upload(page: Page, project: Project, make_file: MakeFile) -> None:

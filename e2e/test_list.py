@@ -10,6 +10,7 @@ from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.signatures import content_for
 from uploads.core.plan import MIB
 
 from .conftest import MakeFile
@@ -57,7 +58,7 @@ def test_it_asks_only_while_something_is_under_way(
 def test_an_upload_long_interrupted_is_called_so_and_not_asked_about(
     dashboard: Dashboard, client: NativeClient, server: Server
 ) -> None:
-    content = payload(2 * CHUNK)
+    content = content_for("film.mkv", 2 * CHUNK)
     session = begin(client, "film.mkv", content, [0])
     age(server, session["id"])
     dashboard.open()

@@ -1,6 +1,5 @@
 """A file far larger than anything that the page may keep of it."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ from playwright.sync_api import Browser, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.support.client import NativeClient
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 from uploads.core.plan import MIB
 
@@ -32,7 +32,7 @@ def huge(folder: Path) -> Path:
     with path.open("wb") as file:
         for start in range(0, SIZE, CHUNK):
             file.seek(start)
-            file.write(os.urandom(4096))
+            file.write(content_for(path.name, 4096, seed=start))
         file.truncate(SIZE)
     return path
 

@@ -12,6 +12,7 @@ from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 from uploads.core.plan import KIB, MIB
 
@@ -264,7 +265,7 @@ def test_a_file_dialog_that_is_closed_loses_nothing_and_the_focus_goes_with_its_
     page = dashboard.page
     photo = folder / "photos" / "reef.jpg"
     photo.parent.mkdir()
-    photo.write_bytes(payload(MIB))
+    photo.write_bytes(content_for(photo.name, MIB))
     worker = Held(page, WORKER)
     page.get_by_label("Choose a folder").set_input_files(photo.parent)
     item = dashboard.in_tray(photo.name)

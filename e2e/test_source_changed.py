@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Route, expect
 
-from tests.support.bodies import payload, sha256
+from tests.support.bodies import sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.signatures import content_for
 from uploads.core.plan import MIB
 
 from .conftest import MakeFile
@@ -39,7 +40,7 @@ BROKEN_BODIES = r"net::ERR_|status of 422"
 
 
 def other_bytes(path: Path) -> None:
-    path.write_bytes(payload(path.stat().st_size, seed=99))
+    path.write_bytes(content_for(path.name, path.stat().st_size, seed=99))
 
 
 def longer(path: Path) -> None:
@@ -58,7 +59,7 @@ def deleted(path: Path) -> None:
 def replaced(path: Path) -> None:
     """As editors save: another file is renamed over it."""
     draft = path.with_name("draft")
-    draft.write_bytes(payload(path.stat().st_size, seed=98))
+    draft.write_bytes(content_for(path.name, path.stat().st_size, seed=98))
     draft.replace(path)
 
 
@@ -190,12 +191,12 @@ def test_a_change_after_a_failure_is_found_out_when_it_is_resumed(
 ) -> None:
     complaints.allow("status of 413")
     last = "**/chunks/7"
-    refusal = {"code": "too_large", "detail": "Too big."}
+    refusal = {"code": "quota_exceeded", "detail": "Too much.", "quota": "bytes"}
     dashboard.page.route(last, lambda route: route.fulfill(status=413, json=refusal))
     dashboard.choose(film)
     row = dashboard.row(film.name)
     row.expect_state("Stopped")
-    expect(row.line).to_have_text("Too big.")
+    expect(row.line).to_contain_text("You have no room left here.")
     dashboard.page.unroute(last)
     change(film)
     row.button("Resume").click()
@@ -224,7 +225,7 @@ def test_a_change_while_it_is_checked_is_found_out_before_anything_is_sent(
     assert client.request("GET", "/api/v1/uploads").json()["results"] == []
 
     if not film.exists():
-        film.write_bytes(payload(SMALL_SIZE, seed=1))
+        film.write_bytes(content_for(film.name, SMALL_SIZE, seed=1))
     item.resume_with(film, button="Try again")
     expect_whole(dashboard.row(film.name), film.read_bytes(), folder)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import FileChooser, expect
 
-from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
+from tests.support.signatures import content_for
 from uploads.core.plan import MIB
 
 from .conftest import MakeFile
@@ -88,7 +88,7 @@ def test_cancel_ends_it_at_the_server_too(
 def test_an_interrupted_one_is_cancelled_without_its_file(
     dashboard: Dashboard, client: NativeClient
 ) -> None:
-    session = begin(client, "film.mkv", payload(THREE_CHUNKS), [0])
+    session = begin(client, "film.mkv", content_for("film.mkv", THREE_CHUNKS), [0])
     dashboard.open()
     row = dashboard.row("film.mkv")
     row.button("Cancel").click()
@@ -100,7 +100,7 @@ def test_an_interrupted_one_is_cancelled_without_its_file(
 def test_cancel_pressed_again_the_moment_the_question_was_put_away_asks_once_more(
     dashboard: Dashboard, client: NativeClient
 ) -> None:
-    session = begin(client, "film.mkv", payload(THREE_CHUNKS), [0])
+    session = begin(client, "film.mkv", content_for("film.mkv", THREE_CHUNKS), [0])
     dashboard.open()
     row = dashboard.row("film.mkv")
     row.button("Cancel").click()
@@ -155,7 +155,7 @@ def test_a_wrong_file_is_refused_and_nothing_is_touched(
     size: int,
     reason: str,
 ) -> None:
-    content = payload(THREE_CHUNKS, seed=1)
+    content = content_for("film.mkv", THREE_CHUNKS, seed=1)
     session = begin(client, "film.mkv", content, [1])
     dashboard.open()
     row = dashboard.row("film.mkv")

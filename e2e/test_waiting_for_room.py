@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.faulty_site import FAULT
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 from uploads.core.plan import MIB
 
@@ -309,7 +309,7 @@ def test_signing_in_to_a_busy_server_says_so_and_works_a_moment_later(
 def test_a_list_that_a_busy_server_does_not_give_stays_and_is_fetched_later(
     dashboard: Dashboard, server: Server, client: NativeClient
 ) -> None:
-    content = payload(2 * MIB)
+    content = content_for("film.mkv", 2 * MIB)
     # So old that the list is not asked for every two seconds on its account.
     age(server, begin(client, "film.mkv", content, [0])["id"])
     dashboard.open()

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.server import Server
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 from uploads.core.plan import KIB, MIB
 
@@ -131,7 +132,7 @@ def test_an_interrupted_upload_is_cancelled_and_tokens_are_made_and_revoked(
     page: Page, small_server: Server, person: Person, client: NativeClient, complaints: Complaints
 ) -> None:
     complaints.allow("status of 422")
-    session = begin(client, "film.mkv", payload(MIB), [])
+    session = begin(client, "film.mkv", content_for("film.mkv", MIB), [])
     age(small_server, session["id"])
     dashboard = Dashboard(page).sign_in_by_form(person)
     row = dashboard.row("film.mkv")

@@ -5,11 +5,12 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.test import TestCase
 
-from tests.support.bodies import content_digest, cut, payload, sha256
+from tests.support.bodies import content_digest, cut, sha256
+from tests.support.signatures import content_for
 from uploads.core.plan import MIB
 
 CHUNK = 5 * MIB
-DATA = payload(15 * MIB)
+DATA = content_for("film.mp4", 15 * MIB)
 CHUNKS = cut(DATA, CHUNK)
 
 

@@ -1,12 +1,22 @@
-"""The answer to what no view has caught: a calm page where it passes by itself, else the usual."""
+"""The answer to what no view has caught: a calm page where it passes by itself, else the usual.
+
+Django's own views of errors look for a CSRF token in the form that was sent. To an address that is
+none, or a host that is not ours, nobody has looked at that form before: it would be taken in whole,
+whoever sends it, and if it is no form, the page would itself be an error.
+"""
 
 import logging
 import sys
 
 from django.contrib.sessions.exceptions import SessionInterrupted
-from django.http import HttpRequest, HttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseServerError,
+)
+from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.views.defaults import bad_request, server_error
 from django_htmx.middleware import HtmxDetails
 
 from uploads.errors import StorageFull, Unavailable, UploadError
@@ -20,7 +30,9 @@ logger = logging.getLogger("uploads.web")
 
 def unexpected(request: HttpRequest) -> HttpResponse:
     """`handler500`: called while the exception is being handled, a middleware's included."""
-    return _unavailable(request, sys.exc_info()[1]) or server_error(request)
+    unavailable = _unavailable(request, sys.exc_info()[1])
+    # Without the request: it may be what the error is about.
+    return unavailable or HttpResponseServerError(render_to_string("500.html"))
 
 
 def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -29,7 +41,12 @@ def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
         unavailable = _unavailable(request, _database_error_behind(exception))
         if unavailable:
             return unavailable
-    return bad_request(request, exception)
+    return HttpResponseBadRequest(render_to_string("400.html"))
+
+
+def missing(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """`handler404`."""
+    return render(request, "404.html", status=404)
 
 
 def _database_error_behind(error: BaseException | None) -> BaseException | None:

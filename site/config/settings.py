@@ -1,5 +1,6 @@
 """Settings of the Holdfast site. Everything an operator sets comes from the environment."""
 
+import logging
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -235,6 +236,12 @@ UPLOADS = {
     "DOWNLOAD_ORIGIN": os.environ.get("HOLDFAST_DOWNLOAD_ORIGIN", ""),
 }
 
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = record.exc_text = None
+    return True
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -251,13 +258,20 @@ LOGGING = {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: getattr(record, "status_code", None) not in {503, 507},
         },
+        # What a client alone brings about is worth a line, not a hundred of a traceback.
+        "brief": {"()": "django.utils.log.CallbackFilter", "callback": without_traceback},
     },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "filters": ["request_id"],
             "formatter": "line",
-        }
+        },
+        "provoked": {
+            "class": "logging.StreamHandler",
+            "filters": ["request_id", "brief"],
+            "formatter": "line",
+        },
     },
     "loggers": {
         "uploads": {"handlers": ["console"], "level": "INFO", "propagate": False},
@@ -273,6 +287,6 @@ LOGGING = {
         # A line for each wrong password would drown them.
         "axes": {"handlers": ["console"], "level": "ERROR", "propagate": False},
         # Unknown host names, and forms from unknown origins.
-        "django.security": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "django.security": {"handlers": ["provoked"], "level": "WARNING", "propagate": False},
     },
 }

@@ -26,4 +26,5 @@ urlpatterns = [
 ]
 
 handler400 = "config.errors.refused"
+handler404 = "config.errors.missing"
 handler500 = "config.errors.unexpected"

@@ -17,8 +17,10 @@ from pytest_django import Settings
 
 from tests.support.bodies import payload, sha256
 from tests.support.sessions import begin, content_of
+from tests.support.signatures import file_of
 from uploads.engine.admitting import Admission
 from uploads.engine.claiming import claim
+from uploads.engine.reasons import OTHER_KIND
 from uploads.engine.renaming import rename
 from uploads.forms import ResumableFileField, UploadedContent, bind_uploads
 from uploads.models import FileSession, StoredFile
@@ -223,6 +225,13 @@ def test_a_plain_file_beyond_the_limits_leaves_nothing(
     assert not form.is_valid()
     assert code(form) == refusal
     assert not FileSession.objects.exists()
+
+
+def test_a_plain_file_that_is_not_what_it_says_is_refused_in_words(alice: User) -> None:
+    form = bound(alice, [], [plain(file_of("png", 300))])
+    assert not form.is_valid()
+    assert code(form) == "content_refused"
+    assert form.errors["report"] == [OTHER_KIND]
 
 
 def test_a_plain_file_that_finds_no_room_is_refused_in_words(

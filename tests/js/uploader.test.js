@@ -330,19 +330,24 @@ test("resuming all makes those that wait for another try make it now", async () 
   assert.deepEqual([phases(uploader), clock.pending], [["done"], 0]);
 });
 
-test("retrying all leaves out what needs its file chosen again", async () => {
+test("retrying all leaves out what needs its file chosen again, and what was refused for good", async () => {
   const { uploader, server } = manager();
-  server.script("handshake", refusal(413, "too_large"), refusal(401, "signed_out"));
-  const changed = named("c");
-  for (const file of [named("a"), named("b"), changed]) uploader.add(file);
+  const refusals = [refusal(413, "quota_exceeded"), refusal(401, "signed_out"), refusal(415, "type_not_allowed")];
+  server.script("handshake", ...refusals);
+  const changed = named("d");
+  for (const file of [named("a"), named("b"), named("c"), changed]) uploader.add(file);
   Object.defineProperty(changed, "size", { value: 1 });
   await settle();
-  assert.deepEqual(phases(uploader), ["failed", "failed", "failed"]);
-  uploader.uploads[2].addEventListener("change", () => assert.fail("tried again"));
+  assert.deepEqual(phases(uploader), ["failed", "failed", "failed", "failed"]);
+  assert.equal(uploader.canRetry, true);
+  const [refused, gone] = uploader.uploads.slice(2);
+  for (const upload of [refused, gone]) upload.addEventListener("change", () => assert.fail("tried again"));
   uploader.retryAll();
   await settle();
-  assert.deepEqual(phases(uploader), ["done", "done", "failed"]);
-  assert.equal(uploader.uploads[2].status.error.code, "source_changed");
+  assert.deepEqual(phases(uploader), ["done", "done", "failed", "failed"]);
+  assert.equal(refused.status.error.code, "type_not_allowed");
+  assert.equal(gone.status.error.code, "source_changed");
+  assert.equal(uploader.canRetry, false);
 });
 
 test("all are cancelled: what is under way, waits, or failed with a session; what is done stays", async () => {

@@ -8,9 +8,11 @@ from django.http import HttpRequest
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from tests.support.bodies import SMALL_CHUNK, cut, payload, sha256
+from tests.support.bodies import SMALL_CHUNK, cut, sha256
+from tests.support.signatures import content_for
 
-DATA = payload(2 * SMALL_CHUNK + 1000)
+#: Of the files that most tests are about, tables and others.
+DATA = content_for("tides.csv", 2 * SMALL_CHUNK + 1000)
 CHUNKS = cut(DATA, SMALL_CHUNK)
 
 Answer = Any

@@ -18,6 +18,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from tests.support.bodies import SMALL_CHUNK, cut, flipped, payload, sha256
 from tests.support.sessions import damage, snapshot
+from tests.support.signatures import content_for
 from tests.support.tasks import drop_tasks, run_tasks
 from uploads.core.plan import MAX_CHUNKS, MIB
 from uploads.errors import Unavailable
@@ -29,7 +30,7 @@ from .conftest import Answer, refused
 
 URL = "/api/v1/upload"
 #: Five chunks, the last of them shorter.
-DATA = payload(4 * SMALL_CHUNK + 1000, seed=5)
+DATA = content_for("film.mp4", 4 * SMALL_CHUNK + 1000, seed=5)
 CHUNKS = cut(DATA, SMALL_CHUNK)
 #: The first of them as it is sent.
 WHOLE = base64.b64encode(CHUNKS[0]).decode()

@@ -317,6 +317,30 @@ def test_a_file_over_the_limit_within_a_form_that_is_not_is_refused(
     assert complained(send({"file": file(bytes(1001))}), "“tides.csv”: This is too large")
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("photo.png", "“photo.png”: The content of this file is not what its name"),
+        ("setup.exe", "“setup.exe”: A file of this kind, or of this name, is not taken here."),
+    ],
+)
+def test_a_file_that_is_not_what_it_says_is_refused_in_words(
+    send: Send, name: str, words: str
+) -> None:
+    response = send({"file": file(name=name, kind="")})
+    assert (response.status_code, response["Location"]) == (303, "/")
+    [text] = said(response)
+    assert text.startswith(f"error: {words}")
+    assert not FileSession.objects.filter(status=SessionStatus.COMPLETED).exists()
+
+
+def test_over_the_quota_a_form_is_refused_with_what_to_do(send: Send, settings: Settings) -> None:
+    settings.UPLOADS = {**settings.UPLOADS, "QUOTA_BYTES": len(DATA)}
+    send({"file": file()})
+    answer = send({"file": [file(flipped(DATA), "more.csv")]})
+    assert complained(answer, "You have no room left here: with this you would have more than you")
+
+
 def test_without_room_a_form_is_refused_before_it_is_read(
     alice_client: Client, unread: dict[str, Any]
 ) -> None:

@@ -7,6 +7,8 @@ from uploads import errors
 from uploads.errors import UploadError
 from uploads.protocols.problems import problem, status_of
 
+from .conftest import refused
+
 
 def subclasses(kind: type[UploadError]) -> set[type[UploadError]]:
     return {kind}.union(*(subclasses(below) for below in kind.__subclasses__()))
@@ -80,3 +82,9 @@ def test_a_class_outside_the_table_is_an_error_here_not_for_a_client() -> None:
 )
 def test_the_statuses_that_clients_rely_on(kind: type[UploadError], status: int) -> None:
     assert status_of(kind) == status
+
+
+def test_p10_a_query_of_too_many_fields_is_refused_in_the_same_shape(alice_client: Client) -> None:
+    """Django refuses it wherever the query is first looked at."""
+    response = alice_client.get("/api/v1/uploads?" + "&".join(["state=active"] * 1001))
+    assert refused(response, 400, "invalid_request")

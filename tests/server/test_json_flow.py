@@ -14,6 +14,7 @@ import requests
 
 from tests.support.bodies import SMALL_CHUNK, WAIT_SECONDS, cut, payload, sha256
 from tests.support.server import Server
+from tests.support.signatures import content_for
 from uploads.core.plan import KIB, MIB
 from uploads.protocols.bodies import MAX_DRAIN_BYTES
 from uploads.protocols.json_api import MAX_CHUNK_BODY_BYTES, MAX_DECODING
@@ -55,7 +56,7 @@ def test_a_script_that_was_interrupted_goes_on_where_it_was(
     server: Server, http: requests.Session
 ) -> None:
     """B3, B10: the way of a file, in the few requests that a script needs."""
-    api, data = f"{server.url}/api/v1/upload", payload(5 * SMALL_CHUNK - 7, seed=31)
+    api, data = f"{server.url}/api/v1/upload", content_for("film.mp4", 5 * SMALL_CHUNK - 7, seed=31)
     chunks = cut(data, SMALL_CHUNK)
     offer = {"filename": "film.mp4", "total_size": len(data), "file_hash": sha256(data)}
     begun = http.post(f"{api}/init", json={**offer, "chunk_size": SMALL_CHUNK})

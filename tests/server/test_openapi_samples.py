@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.server import Server
+from tests.support.signatures import content_for
 from tests.test_openapi_document import Operation, each_operation
 from uploads.core.plan import MIB
 
 pytestmark = pytest.mark.server
 
 CHUNK = 5 * MIB
-FILM = payload(3 * CHUNK, 41)
+FILM = content_for("film.mkv", 3 * CHUNK, 41)
 #: The chunks that are in before the lines run, where they are for an upload that has some.
 SENT = {
     "appendToUpload": [0],

@@ -12,6 +12,7 @@ import requests
 from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.server import PASSWORD, USER, Server
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 from uploads.core.plan import MIB
 
@@ -79,7 +80,7 @@ def test_a_file_of_several_chunks_comes_back_byte_for_byte(
     server: Server, client: NativeClient
 ) -> None:
     """As `curl -F file=@FILE` sends it."""
-    data = payload(12 * MIB + 345, seed=1)
+    data = content_for("film.mkv", 12 * MIB + 345, seed=1)
     answer = client.request("POST", "/uploads/send", files={"file": ("film.mkv", data)})
     assert answer.status_code == 201
     [session] = answer.json()["results"]
@@ -99,7 +100,7 @@ def test_a_browser_without_javascript_sends_a_file_and_is_told_so(
         page = browser.post(
             f"{server.url}/uploads/send",
             data={"csrfmiddlewaretoken": token},
-            files={"file": ("tides.csv", payload(MIB, seed=2))},
+            files={"file": ("tides.csv", content_for("tides.csv", MIB, seed=2))},
             headers={"Origin": server.url},
             timeout=60,
         )
@@ -107,7 +108,7 @@ def test_a_browser_without_javascript_sends_a_file_and_is_told_so(
     assert "“tides.csv” has arrived and is being verified." in page.text
     [session] = client.request("GET", "/api/v1/uploads").json()["results"]
     wait_until(lambda: client.status(session["id"]).json()["state"] == "completed", "completion")
-    assert client.content(session["id"]).content == payload(MIB, seed=2)
+    assert client.content(session["id"]).content == content_for("tides.csv", MIB, seed=2)
     client.delete(session["id"])
 
 

@@ -1,5 +1,10 @@
 """How files of many kinds begin, for tests: true beginnings, with nothing real behind them."""
 
+from uploads.core.extensions import extension_of
+from uploads.core.signatures import TEXT, said_families
+
+from .bodies import payload
+
 _MP4 = b"\x00\x00\x00\x20ftyp"
 _RIFF = b"RIFF\x10\x00\x00\x00"
 _EBML = b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\xf7\x81\x01B\xf2\x81\x04B\xf3\x81\x08B\x82\x84"
@@ -82,3 +87,29 @@ def file_of(extension: str, length: int = 6000) -> bytes:
     first = beginning(extension)
     filler = b"x" if extension in {"txt", "csv", "svg", "html", "py"} else b"\x00"
     return first + filler * (length - len(first))
+
+
+#: Printable letters in the place of all bytes.
+_LETTERS = bytes(32 + value % 95 for value in range(256))
+
+
+def content_for(name: str, size: int, seed: int = 0) -> bytes:
+    """`payload`, made into what a file of this name may have: its beginning, or text."""
+    content = payload(size, seed)
+    extension, families = extension_of(name), _families_of(name)
+    if families == {TEXT}:
+        return content.translate(_LETTERS)
+    first = (BEGINNINGS.get(extension) or _ALIKE.get(families) or [b""])[0][:size]
+    return first + content[len(first) :]
+
+
+def _families_of(name: str) -> frozenset[str]:
+    return said_families(name, "")[0]
+
+
+#: For the extensions that have no beginning of their own above.
+_ALIKE = {
+    families: kinds
+    for extension, kinds in BEGINNINGS.items()
+    if (families := _families_of(f"file.{extension}"))
+}

@@ -9,7 +9,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
+from tests.support.sessions import upload
+from tests.support.signatures import content_for
 from uploads.models import EventKind, FileSession, SessionEvent, SessionStatus
 from uploads.web.context import MAX_EVENTS
 
@@ -274,6 +277,31 @@ def test_a_name_that_cannot_be_is_refused_at_its_field_and_kept_there(
     assert not session.events.exists()
     # What cannot be is not what the page is about.
     assert [h1.text for h1 in document.all("h1")] == ["tides.csv"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        ("tides.png", "the content of the file is not what this name says"),
+        ("tides.exe", "a file of this name is not taken here"),
+    ],
+)
+def test_a_name_that_the_file_contradicts_is_refused_at_its_field(
+    alice: User,
+    alice_client: Client,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    typed: str,
+    reason: str,
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        session = upload(alice, content_for("tides.csv", 1000), filename="tides.csv")
+    response = give_name(alice_client, session, typed)
+    assert response.status_code == 422
+    document = parse(response.content.decode())
+    assert document.by_id("filename").get("value") == typed
+    assert document.by_id("rename-error").text == f"It keeps its name: {reason}."
+    session.refresh_from_db()
+    assert session.filename == "tides.csv"
 
 
 @pytest.mark.parametrize("data", [{}, {"filename": ""}])

@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from uploads.core.plan import MIB
+from uploads.engine.reasons import DATA_LOST, OTHER_KIND
 from uploads.models import FileSession, SessionStatus
 
 from .documents import parse
@@ -104,9 +105,19 @@ def test_a_finished_row_says_its_size_its_digest_and_when(
 
 
 def test_a_failed_row_says_why_and_what_to_do(alice: User, alice_client: Client) -> None:
-    session = make_session(alice, status=SessionStatus.FAILED, error="The disk was on fire.")
+    session = make_session(alice, status=SessionStatus.FAILED, error=DATA_LOST)
     (reason,) = parse(row(alice_client, session)).having("data-reason")
-    assert reason.text == "The disk was on fire. Choose the file again to send it anew."
+    assert reason.text == f"{DATA_LOST} Choose the file again to send it anew."
+
+
+def test_a_refused_row_does_not_ask_for_the_same_file_again(
+    alice: User, alice_client: Client
+) -> None:
+    session = make_session(alice, status=SessionStatus.FAILED, error=OTHER_KIND)
+    html = row(alice_client, session)
+    (reason,) = parse(html).having("data-reason")
+    assert reason.text == OTHER_KIND
+    assert actions(html) == {"remove"}
 
 
 def test_a_failed_row_without_a_reason_still_says_something(

@@ -46,11 +46,8 @@ class _Used:
 def quota_of(owner: AbstractBaseUser) -> Quota:
     """The general one, each part of it replaced by the most generous of the person's groups."""
     config = conf.current()
-    limits = {
-        "BYTES": config.quota_bytes,
-        "FILES": config.quota_files,
-        "UPLOADS": config.quota_uploads,
-    }
+    general = (config.quota_bytes, config.quota_files, config.quota_uploads)
+    limits = dict(zip(conf.QUOTAS, general, strict=True))
     groups = getattr(owner, "groups", None)
     if config.group_quotas and groups is not None:
         names = set(groups.filter(name__in=config.group_quotas).values_list("name", flat=True))
@@ -59,7 +56,7 @@ def quota_of(owner: AbstractBaseUser) -> Quota:
             given = [quota[key] for quota in quotas if key in quota]
             if given:
                 limits[key] = _most_generous(given)
-    return Quota(limits["BYTES"], limits["FILES"], limits["UPLOADS"])
+    return Quota(*limits.values())
 
 
 def bytes_used(owner: AbstractBaseUser) -> int:

@@ -26,5 +26,5 @@ HIDDEN_FILE = gettext_noop(
 
 
 def is_refusal(error: str) -> bool:
-    """Whether it failed in words of a validator of the project, and would do so again."""
+    """Whether somebody has looked at the content and does not take it, and would not again."""
     return error not in {"", DATA_LOST, OTHER_HASH}

@@ -60,9 +60,10 @@ def endpoint(
         @transaction.non_atomic_requests
         @wraps(view)
         def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-            # Not what the client names: some of Python's codecs are no encodings of text.
-            request.encoding = "utf-8"
             try:
+                # Not what the client names: some of Python's codecs are no encodings of text. (This
+                # parses the query, which may be refused.)
+                request.encoding = "utf-8"
                 _check_method(request, methods)
                 user = authenticate(request)
                 about(request, user=user)

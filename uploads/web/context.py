@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from uploads import conf
 from uploads.core.plan import MIB
 from uploads.engine.quotas import bytes_used, quota_of
+from uploads.engine.reasons import is_refusal
 from uploads.engine.recovery import recover_if_stuck
 from uploads.engine.rereading import DAMAGED_ERROR, is_damaged
 from uploads.engine.trash import UNDO, restorable
@@ -78,6 +79,8 @@ class Row:
     label: Any
     #: Why it failed or is damaged, in a sentence for people.
     error: Any
+    #: It is the content that is not taken: the same file would fail again.
+    refused: bool
     under_way: bool
     #: Active, and nobody has sent anything for a while.
     interrupted: bool
@@ -197,6 +200,7 @@ def _row(session: FileSession, now: datetime, *, whole: bool = False) -> Row:
         state=state,
         label=_("Active just now") if recent else _LABELS[state],
         error=_reason(session, state),
+        refused=is_refusal(session.error),
         under_way=recent or state == SessionStatus.ASSEMBLING,
         interrupted=state == SessionStatus.ACTIVE and not recent,
         received_bytes=session.received_bytes,

@@ -3,6 +3,11 @@
 /** Failures that only the file, chosen again, can mend. */
 const NEEDS_THE_FILE = ["source_changed", "wrong_file"];
 
+/** Failures of which the same file, sent from the same page, would die again. */
+const FINAL = [
+  "content_refused", "invalid_filename", "ticket_expired", "ticket_invalid", "too_large", "type_not_allowed",
+];
+
 /**
  * What every part of the upload module throws. The message is fit to be shown to the
  * person, in English; a page in another language makes its own sentence of code and values.
@@ -38,6 +43,15 @@ export class UploadError extends Error {
  */
 export function needsTheFile(error) {
   return error !== null && NEEDS_THE_FILE.includes(error.code);
+}
+
+/**
+ * Trying again is in vain: it takes another file, or a page that is loaded anew.
+ *
+ * @param {UploadFailure | null} error
+ */
+export function isFinal(error) {
+  return error !== null && FINAL.includes(error.code);
 }
 
 /**

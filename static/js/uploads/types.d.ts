@@ -124,7 +124,7 @@ export interface Problem {
  *   which may be a 429, 503 or 507 that a proxy answers while the server is busy or full
  * - `verification_failed`, the server hashed the file and it is not the one announced: `error`,
  *   the server's own sentence or null
- * - `content_refused`, a validator of the site does not take the content: `error`, its words
+ * - `content_refused`, the server has looked at the content and does not take it: `error`, its words
  * - `not_finishing`, the server finds the upload damaged again and again: `repairs`, how often
  * - `session_gone`, the session vanished, and so did the one begun in its place: nothing
  * - `hashing_failed`, the hash worker could not run: nothing

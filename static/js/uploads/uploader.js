@@ -1,7 +1,7 @@
 /** The uploads of one page: hashed one after another, sent a few at a time. No DOM. */
 
 import { Contents } from "./contents.js";
-import { needsTheFile } from "./errors.js";
+import { isFinal, needsTheFile } from "./errors.js";
 import { isAtRest, isBusyPhase } from "./phases.js";
 import { DEFAULT_LIMIT, WorkerQueue } from "./queue.js";
 import { sleep, withDefaults } from "./seams.js";
@@ -168,11 +168,14 @@ export class Uploader extends EventTarget {
     }
   }
 
-  /** Those that failed and don't need their file chosen again. */
+  /** Whether `retryAll` would try anything. */
+  get canRetry() {
+    return this.uploads.some(isWorthAnotherTry);
+  }
+
+  /** Those that failed, and neither need their file chosen again nor would fail again. */
   retryAll() {
-    for (const upload of this.#uploads) {
-      if (upload.phase === "failed" && !needsTheFile(upload.status.error)) upload.resume();
-    }
+    for (const upload of this.#uploads) if (isWorthAnotherTry(upload)) upload.resume();
   }
 
   /**
@@ -220,6 +223,11 @@ export class Uploader extends EventTarget {
     this.#batch.follow(upload);
     this.dispatchEvent(new CustomEvent("change", { detail: upload }));
   }
+}
+
+/** @param {Upload} upload */
+function isWorthAnotherTry({ phase, status }) {
+  return phase === "failed" && !needsTheFile(status.error) && !isFinal(status.error);
 }
 
 /** @param {number} files */

@@ -1,10 +1,10 @@
 /** One field of a form: what a person does in it, and the ids of what has arrived. */
 
-import { needsTheFile } from "../errors.js";
+import { isFinal, needsTheFile } from "../errors.js";
 import { setText } from "../page/dom.js";
 import { announcement, fill, gettext } from "../page/words.js";
 import { guard, showInButtons } from "./guard.js";
-import { adoptItem, drawItem, isFinal, newItem, pressed } from "./item.js";
+import { adoptItem, drawItem, newItem, pressed } from "./item.js";
 import { folderRefusal, refusalOf } from "./limits.js";
 import { newUploader } from "./sending.js";
 import { describe, Voice } from "./voice.js";

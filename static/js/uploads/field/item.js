@@ -1,17 +1,15 @@
 /** One file of a field, as a person sees it: its name, what happens, and what can be done. */
 
-import { needsTheFile } from "../errors.js";
+import { isFinal, needsTheFile } from "../errors.js";
 import { setText } from "../page/dom.js";
 import { fill, gettext, LABELS, lineFor, percent, resumeButton, size } from "../page/words.js";
 
-/** @import { UploadFailure, UploadPhase, UploadStatus } from "../types.d.ts" */
+/** @import { UploadPhase, UploadStatus } from "../types.d.ts" */
 
 /** @type {UploadPhase[]} */
 const CAN_PAUSE = ["waiting", "checking", "sending"];
 /** @type {UploadPhase[]} */
 const CAN_RESUME = ["paused", "failed", "retrying"];
-/** Failures of which the same file, sent from the same page, would die again. */
-const FINAL = ["content_refused", "invalid_filename", "ticket_expired", "ticket_invalid", "too_large", "type_not_allowed"];
 
 let count = 0;
 
@@ -70,11 +68,6 @@ export function drawItem(item, status) {
   const label = item.querySelector("[data-action=resume] span");
   const again = phase === "failed" && needsTheFile(status.error);
   if (label) setText(label, again ? gettext("Choose it again") : resumeButton(phase));
-}
-
-/** @param {UploadFailure | null} error */
-export function isFinal(error) {
-  return error !== null && FINAL.includes(error.code);
 }
 
 /**

@@ -39,7 +39,7 @@ export class Dock {
     const waiting = totals.nextAttempt !== null && totals.speed < 1;
     this.#offer("pause", active > 0);
     this.#offer("resume", paused > 0 || waiting);
-    this.#offer("retry", failed > 0);
+    this.#offer("retry", failed > 0 && this.#uploader.canRetry);
     this.#offer("cancel", files > 0);
   }
 

@@ -6,6 +6,7 @@
  * buttons.
  */
 
+import { isFinal } from "../errors.js";
 import { announce, byId, copyOf, rowOf, setOrDelete, setText, slot } from "./dom.js";
 import {
   ALREADY_HERE, amount, announcement, fill, gettext, LABELS, lineFor, ngettext, percent,
@@ -26,6 +27,9 @@ const CAN = /** @type {Partial<Record<UploadPhase, string>>} */ ({
   paused: "resume",
   failed: "resume",
 });
+
+/** What failed for good can only be put away. */
+const LET_GO = "dismiss";
 
 /** Items that the tray shows; of five hundred that wait, nobody reads more. */
 const TRAY = 12;
@@ -174,10 +178,10 @@ function newTrayItem({ filename, folder }) {
  * @param {UploadStatus} status
  */
 function show(place, status) {
-  const { phase, existed } = status;
+  const { phase, existed, error } = status;
   const focused = place.contains(document.activeElement);
   setOrDelete(place, "livePhase", phase);
-  setOrDelete(place, "liveCan", CAN[phase]);
+  setOrDelete(place, "liveCan", phase === "failed" && isFinal(error) ? LET_GO : CAN[phase]);
   setOrDelete(place, "liveHurry", phase === "retrying" ? "" : undefined);
   setText(slot(place, "label"), existed ? ALREADY_HERE : LABELS[phase]);
   setLine(place, lineFor(status), phase === "failed" ? "error" : "");

@@ -218,7 +218,7 @@ export function sentence(error) {
             "You have as many unfinished uploads as you may. Nothing is lost: finish or cancel some, then try again.",
           )
         : gettext(
-            "You have no room left here. Nothing is lost: delete files or cancel uploads, then try again.",
+            "You have no room left here. Nothing is lost: delete files or cancel uploads, then try again. What was deleted counts for a minute more.",
           );
     case "storage_full":
       return gettext(
