@@ -1,15 +1,17 @@
 """The page of one upload: what it is, what happened to it when, and its other name."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
-from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from tests.support.sessions import upload
 from tests.support.signatures import content_for
@@ -299,6 +301,40 @@ def test_a_name_that_the_file_contradicts_is_refused_at_its_field(
     assert response.status_code == 422
     document = parse(response.content.decode())
     assert document.by_id("filename").get("value") == typed
+    assert document.by_id("rename-error").text == f"It keeps its name: {reason}."
+    session.refresh_from_db()
+    assert session.filename == "tides.csv"
+
+
+def refuse(_: object) -> None:
+    raise ValidationError("Tides are secret.")
+
+
+def break_down(_: object) -> None:
+    raise ConnectionError("the scanner is down")
+
+
+@pytest.mark.parametrize(
+    ("validator", "reason"),
+    [
+        (refuse, "Tides are secret"),
+        (break_down, "the file cannot be looked at just now, so try again in a moment"),
+    ],
+)
+def test_p10_a_name_that_a_validator_does_not_take_now_is_refused_at_its_field(
+    alice: User,
+    alice_client: Client,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    settings: Settings,
+    validator: Callable[[object], None],
+    reason: str,
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        session = upload(alice, content_for("tides.csv", 1000), filename="tides.csv")
+    settings.UPLOADS = {**settings.UPLOADS, "VALIDATORS": [f"{__name__}.{validator.__name__}"]}
+    response = give_name(alice_client, session, "other.csv")
+    assert response.status_code == 422
+    document = parse(response.content.decode())
     assert document.by_id("rename-error").text == f"It keeps its name: {reason}."
     session.refresh_from_db()
     assert session.filename == "tides.csv"

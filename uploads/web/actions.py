@@ -23,7 +23,13 @@ from uploads.engine.removing import remove as remove_session
 from uploads.engine.renaming import rename as rename_session
 from uploads.engine.trash import restore as restore_sessions
 from uploads.engine.trash import trash
-from uploads.errors import ContentRefused, FileTypeNotAllowed, SessionGone, SessionNotFound
+from uploads.errors import (
+    ContentRefused,
+    FileTypeNotAllowed,
+    SessionGone,
+    SessionNotFound,
+    Unavailable,
+)
 from uploads.models import FileSession, SessionStatus
 from uploads.protocols.auth import is_of_another
 
@@ -109,12 +115,21 @@ def rename(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> Ht
     except FileTypeNotAllowed:
         sentence = gettext("a file of this name is not taken here")
         return _refused_name(request, session, given, sentence)
-    except ContentRefused:
-        sentence = gettext("the content of the file is not what this name says")
+    except ContentRefused as refusal:
+        return _refused_name(request, session, given, _content_refused(refusal))
+    except Unavailable:
+        sentence = gettext("the file cannot be looked at just now, so try again in a moment")
         return _refused_name(request, session, given, sentence)
     except (SessionGone, SessionNotFound) as error:
         raise Http404 from error
     return _to(reverse("uploads:details", kwargs={"session_id": session_id}))
+
+
+def _content_refused(refusal: ContentRefused) -> str:
+    if "evidence" in refusal.members:
+        return gettext("the content of the file is not what this name says")
+    # In the words of a validator of the project.
+    return refusal.detail.rstrip(".")
 
 
 def _remove(request: HttpRequest, user: AbstractBaseUser, sessions: list[FileSession]) -> None:
