@@ -91,6 +91,9 @@ class Config:
     #: A host that serves content and nothing else, such as "https://content.example.net". Empty:
     #: content comes from the host of everything else. See docs/deploy.md.
     download_origin: str = ""
+    #: Origins whose pages may upload here by tus, such as "https://app.example"; or "*", for any
+    #: page, which then needs a token.
+    cors_origins: tuple[str, ...] = ()
 
     @property
     def session_lifetime(self) -> timedelta:
@@ -114,16 +117,20 @@ def parse(given: Mapping[str, Any]) -> Config:
     for name, convert in _CONVERTED.items():
         if name in values:
             values[name] = convert(values[name])
+    if "validators" in values:
+        values["validators"] = _strings(values["validators"], "VALIDATORS", "dotted paths")
+    if "cors_origins" in values:
+        values["cors_origins"] = _strings(values["cors_origins"], "CORS_ORIGINS", "origins")
     config = Config(**values)
     _check(config)
     _check_serving(config)
     return config
 
 
-def _paths(value: Any) -> tuple[str, ...]:
-    if isinstance(value, list | tuple) and all(isinstance(path, str) for path in value):
+def _strings(value: Any, key: str, what: str) -> tuple[str, ...]:
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
         return tuple(value)
-    raise ImproperlyConfigured('UPLOADS["VALIDATORS"] must be a list of dotted paths')
+    raise ImproperlyConfigured(f'UPLOADS["{key}"] must be a list of {what}')
 
 
 def _extensions(key: str, value: Any) -> tuple[str, ...]:

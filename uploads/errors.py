@@ -151,6 +151,16 @@ class OffsetMismatch(WrongState):
     title = "The upload goes on at another offset"
 
 
+class PartOnly(WrongState):
+    code = "part_only"
+    title = "The upload is a part of a larger file"
+
+
+class JoinedOnly(WrongState):
+    code = "joined_only"
+    title = "The upload is joined of others"
+
+
 class ContentNotReady(WrongState):
     code = "content_not_ready"
     title = "The content is not complete yet"
@@ -188,6 +198,11 @@ class LinkExpired(UploadError):
 class PreconditionFailed(UploadError):
     code = "precondition_failed"
     title = "The file is not the one that the request is about"
+
+
+class VersionNotSpoken(PreconditionFailed):
+    code = "version_not_spoken"
+    title = "The protocol's version is not spoken here"
 
 
 class RangeNotSatisfiable(UploadError):

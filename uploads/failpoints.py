@@ -46,6 +46,8 @@ class Failpoint(StrEnum):
     FINISH_ENQUEUE = "finish.enqueue"
     FINISH_CLAIM = "finish.claim"
     # A file is finished.
+    JOIN_COPY = "join.copy"
+    JOIN_RECORD = "join.record"
     DATA_RESIZE = "data.resize"
     DATA_SYNC = "data.sync"
     FOLDER_SYNC = "folder.sync"

@@ -51,6 +51,19 @@ class FileKind(models.TextChoices):
     OTHER = "other"
 
 
+class Role(models.TextChoices):
+    """What becomes of an upload once all its bytes are in."""
+
+    #: It completes when its client says so, or when the hash that was declared can be checked.
+    FILE = "file"
+    #: It completes with its last byte.
+    STREAM = "stream"
+    #: It never completes: the whole that it is a part of takes its bytes.
+    PART = "part"
+    #: It takes no bytes itself: it is joined of parts (`uploads.engine.joining`).
+    WHOLE = "whole"
+
+
 class StoredFile(models.Model):
     """Complete, verified content. Its bytes lie in the store under (sha256, id)."""
 
@@ -157,6 +170,9 @@ class FileSession(models.Model):
     mime_type = models.CharField(max_length=255, blank=True, default="")
     #: What it was made for: a form, its field and object (`uploads.engine.admitting`); or empty.
     scope = models.CharField(max_length=MAX_SCOPE_LENGTH, blank=True, default="", editable=False)
+    role = models.CharField(max_length=10, choices=Role, default=Role.FILE, editable=False)
+    #: What its client said of it, in the form in which it gets it back; or empty.
+    client_metadata = models.TextField(blank=True, default="", editable=False)
     status = models.CharField(
         max_length=10, choices=SessionStatus, default=SessionStatus.ACTIVE, editable=False
     )
@@ -201,6 +217,11 @@ class FileSession(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(status__in=SessionStatus.values), name="uploads_session_status"
+            ),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="uploads_session_role"),
+            models.CheckConstraint(
+                condition=~Q(role="part") | ~Q(status__in=["assembling", "completed"]),
+                name="uploads_part_never_completes",
             ),
             models.CheckConstraint(
                 condition=Q(size__isnull=True) | Q(size__gte=0), name="uploads_session_size"
@@ -283,6 +304,16 @@ class FileSession(models.Model):
         return Bitmap(bytes(self.received), self.plan.total)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether every byte is in."""
+        return self.size is not None and self.received_count == self.plan.total
+
+    @property
+    def completes_when_whole(self) -> bool:
+        """Whether nobody need say that this is all."""
+        return self.role != Role.PART and bool(self.sha256 or self.role == Role.STREAM)
+
+    @property
     def received_bytes(self) -> int:
         """Of all chunks that are in, and of the tail."""
         plan = self.plan
@@ -324,6 +355,24 @@ class FileChunk(models.Model):
 
     def __str__(self) -> str:
         return f"chunk {self.index} of {self.session_id}"
+
+
+class JoinedPart(models.Model):
+    """Which upload is which part of a whole. The row of the part itself may be gone before."""
+
+    whole = models.ForeignKey(FileSession, on_delete=models.CASCADE, related_name="joined_parts")
+    #: From 0.
+    position = models.PositiveIntegerField()
+    #: A part may be in several wholes, and more than once in one.
+    part_id = models.UUIDField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["whole", "position"], name="uploads_part_position"),
+        ]
+
+    def __str__(self) -> str:
+        return f"part {self.position} of {self.whole_id}"
 
 
 class EventKind(models.TextChoices):

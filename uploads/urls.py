@@ -9,6 +9,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django_htmx.middleware import HtmxDetails
 
 from uploads.protocols import chunked_upload, form, json_api, native, parts
+from uploads.protocols.tus import views as tus
 from uploads.web import actions, api_page, tokens, views
 
 app_name = "uploads"
@@ -79,7 +80,11 @@ urlpatterns = [
         chunked_upload.upload_complete,
         name="chunked-upload-complete",
     ),
+    path("files/", tus.uploads, name="tus-uploads"),
+    re_path("^files$", tus.uploads, name="tus-uploads"),
+    path("files/<uuid:session_id>", tus.upload, name="tus-upload"),
     # Malformed ids and indices too are refused in the one shape of all refusals (P10).
     re_path(r"^(?:uploads/sessions|upload)(/|$)", parts.unknown),
+    re_path(r"^files/", tus.unknown),
     re_path(r"^api/(?:v1|chunked-upload)(/|$)", native.unknown),
 ]

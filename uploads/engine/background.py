@@ -10,6 +10,7 @@ from django.db import transaction
 from django_tasks import task
 
 from uploads.failpoints import Failpoint, reach
+from uploads.models import JoinedPart, SessionStatus
 
 from .finishing import finish
 
@@ -18,6 +19,15 @@ from .finishing import finish
 def finish_session(session_id: str) -> None:
     """Verify and complete one session. Safe to run twice, at once, and after a crash."""
     finish(UUID(session_id))
+
+
+def enqueue_wholes_of(part_id: UUID) -> None:
+    """A part is in: have those verified that are to be joined of it."""
+    wholes = JoinedPart.objects.filter(
+        part_id=part_id, whole__status=SessionStatus.ASSEMBLING
+    ).values_list("whole", flat=True)
+    for whole_id in set(wholes):
+        enqueue_finish(whole_id)
 
 
 def enqueue_finish(session_id: UUID) -> None:

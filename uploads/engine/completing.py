@@ -2,8 +2,8 @@
 
 from django.db.models import F
 
-from uploads.errors import ChunksMissing, HashConflict
-from uploads.models import FileSession, SessionStatus
+from uploads.errors import ChunksMissing, HashConflict, PartOnly
+from uploads.models import FileSession, Role, SessionStatus
 
 from .access import reread
 from .background import enqueue_finish
@@ -32,6 +32,11 @@ def complete(session: FileSession, sha256: str = "") -> FileSession:
         return recover_if_stuck(_declared_late(session, sha256))
     if session.status != SessionStatus.ACTIVE:
         raise refusal(session)
+    if session.role == Role.PART:
+        raise PartOnly(
+            "This upload is a part of a larger file: it does not become one of its own. Join it "
+            "with the other parts, or cancel it."
+        )
     session = settle_size(session)
     if session.status != SessionStatus.ACTIVE:
         return complete(session, sha256)

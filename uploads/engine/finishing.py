@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from uploads.errors import ContentRefused, StorageFull, StorageUnavailable
 from uploads.failpoints import Failpoint, reach
-from uploads.models import EventKind, FileChunk, FileSession, SessionStatus, StoredFile
+from uploads.models import EventKind, FileChunk, FileSession, Role, SessionStatus, StoredFile
 from uploads.storage import StagedFile, StagingMissing, get_store
 
 from . import usage
@@ -27,6 +27,7 @@ from .bits import write_bitmap
 from .content import remove_content
 from .durability import synced_transaction
 from .events import record_each
+from .joining import CannotJoin, is_ready, join, let_go_of_parts
 from .reasons import DATA_LOST, OTHER_HASH
 from .transitions import move
 from .uploaded import staged_content
@@ -52,7 +53,7 @@ def finish(session_id: UUID) -> None:
     """
     for _ in range(_LOOKS):
         session = _assembling(session_id)
-        if session is None:
+        if session is None or not _has_its_parts(session):
             return
         try:
             completed = _finish_locked(session)
@@ -63,6 +64,7 @@ def finish(session_id: UUID) -> None:
         if completed:
             _discard_in_passing(session_id)
             announce_completed(completed)
+            let_go_of_parts(completed)
             return
     logger.warning("Session %s changed at each of %d looks; left to recovery", session_id, _LOOKS)
 
@@ -73,6 +75,15 @@ def _assembling(session_id: UUID) -> FileSession | None:
         .filter(pk=session_id, status=SessionStatus.ASSEMBLING)
         .first()
     )
+
+
+def _has_its_parts(session: FileSession) -> bool:
+    """False for a whole whose parts are not all in yet; it fails where they never will be."""
+    try:
+        return is_ready(session)
+    except CannotJoin as reason:
+        _fail(session, str(reason))
+        return False
 
 
 def _finish_locked(found: FileSession) -> FileSession | None:
@@ -111,7 +122,12 @@ def _bytes_of(session: FileSession) -> Iterator[tuple[StagedFile, bool]]:
 
 
 def _verify(session: FileSession, data: StagedFile) -> str | None:
-    """The computed SHA-256, or None after reopening the session with what is damaged missing."""
+    """The computed SHA-256, or None after reopening the session with what is damaged missing.
+
+    Of a whole, its parts are copied first, and what is damaged is missing in those.
+    """
+    if session.role == Role.WHOLE:
+        return join(session, data, _heartbeat(session))
     plan = session.plan
     fingerprints = {
         index: bytes(value)

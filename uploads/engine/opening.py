@@ -3,6 +3,8 @@
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import uuid4
 
@@ -24,7 +26,7 @@ from uploads.errors import (
     Unavailable,
 )
 from uploads.failpoints import Failpoint, reach
-from uploads.models import EventKind, FileSession, SessionStatus, StoredFile
+from uploads.models import EventKind, FileSession, JoinedPart, Role, SessionStatus, StoredFile
 
 from . import usage
 from .access import reread
@@ -39,7 +41,7 @@ from .quotas import check_quota
 from .receiving import assemble_if_whole
 from .recovery import recover_if_stuck
 from .room import check_room, prepared_store
-from .transitions import declare, expire_if_due, take_up
+from .transitions import declare, expire_if_due, hash_conflict, take_up
 from .uploaded import stored_content
 from .validating import validate
 
@@ -72,6 +74,10 @@ class Offer:
     chunk_size: int | None = None
     #: Where the file came from: relative, without a slash at either end, or empty.
     folder: str = ""
+    #: What becomes of it when all is in. Wholes are opened by `open_whole`.
+    role: Role = Role.FILE
+    #: What the client gets back, as it is.
+    client_metadata: str = ""
     admission: Admission = ANYTHING
 
     @property
@@ -105,6 +111,23 @@ def open_session(owner: AbstractBaseUser, offer: Offer) -> tuple[Outcome, FileSe
             # The same handshake at the same moment was first: find what it opened.
             continue
     raise Unavailable("Other handshakes for this very file got in the way. Send it again.")
+
+
+def open_whole(owner: AbstractBaseUser, offer: Offer, parts: Sequence[FileSession]) -> FileSession:
+    """A new session of the owner's, to be joined of these parts of theirs in their order.
+
+    Its size is theirs together, None while that of one is unknown. Raises what `open_session`
+    raises, and HashConflict where another open session is declared to have this hash.
+    """
+    sizes = [part.size for part in parts]
+    size = None if None in sizes else sum(size or 0 for size in sizes)
+    offer = replace(offer, size=size, role=Role.WHOLE)
+    check_admission(offer.admission, offer.filename, size, offer.mime_type)
+    check_size(size or 0, offer.sha256 if size else "")
+    try:
+        return _created(owner, offer, parts)
+    except IntegrityError as error:
+        raise hash_conflict(offer.sha256) from error
 
 
 def check_size(size: int, sha256: str) -> None:
@@ -235,8 +258,11 @@ def _copied(owner: AbstractBaseUser, offer: Offer, known: FileSession) -> FileSe
     return session
 
 
-def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
-    size = offer.size or 0
+def _created(
+    owner: AbstractBaseUser, offer: Offer, parts: Sequence[FileSession] = ()
+) -> FileSession:
+    # What is joined gets its bytes, and needs room for them, later.
+    size = 0 if parts else offer.size or 0
     check_room(size)
     session = _new_session(owner, offer)
     # Staging first: once the row is there, chunks may come. An orphan of a crash is swept.
@@ -253,12 +279,23 @@ def _created(owner: AbstractBaseUser, offer: Offer) -> FileSession:
             _look_again_if_complete(owner, offer)
             check_quota(owner)
     except (IntegrityError, _LookAgainError, QuotaExceeded, StorageFull, StorageUnavailable):
+            if parts:
+                JoinedPart.objects.bulk_create(
+                    JoinedPart(whole=session, position=position, part_id=part.pk)
+                    for position, part in enumerate(parts)
+                )
+                enqueue_finish(session.pk)
+            else:
+                _look_again_if_complete(owner, offer)
+    except (IntegrityError, _LookAgainError, StorageFull, StorageUnavailable):
         store.discard(session.pk)
         raise
     if session.status == SessionStatus.ASSEMBLING:
         # A validator that is down delays: it is begun, and recovery asks again.
         with suppress(Unavailable):
             finish(session.pk)
+    if session.status == SessionStatus.ASSEMBLING and not parts:
+        finish(session.pk)
         return reread(session)
     return session
 
@@ -287,14 +324,21 @@ def _new_session(owner: AbstractBaseUser, offer: Offer) -> FileSession:
         resume_key=offer.resume_key,
         mime_type=offer.mime_type,
         scope=offer.scope,
-        # A file of 0 bytes has no last chunk to wait for.
-        status=SessionStatus.ASSEMBLING if offer.size == 0 else SessionStatus.ACTIVE,
+        role=offer.role,
+        client_metadata=offer.client_metadata,
+        status=_first_status(offer),
         created_at=now,
         updated_at=now,
         expires_at=now + config.session_lifetime,
     )
     session.set_name(offer.filename, offer.folder)
     return session
+
+
+def _first_status(offer: Offer) -> SessionStatus:
+    """A file of 0 bytes has no last chunk to wait for, and a whole has none at all."""
+    is_all_in = offer.role == Role.WHOLE or (offer.size == 0 and offer.role != Role.PART)
+    return SessionStatus.ASSEMBLING if is_all_in else SessionStatus.ACTIVE
 
 
 def _take_key(owner: AbstractBaseUser, offer: Offer) -> None:

@@ -23,8 +23,12 @@ HIDDEN_FILE = gettext_noop(
     "This image has another file hidden in it, which is not taken here. Save it anew as an image, "
     "and send that."
 )
+PART_GONE = gettext_noop("A part that it was to be joined of is not there any more.")
+WHOLE_TOO_LARGE = gettext_noop("Its parts together are larger than this server takes files.")
 
 
 def is_refusal(error: str) -> bool:
     """Whether somebody has looked at the content and does not take it, and would not again."""
     return error not in {"", DATA_LOST, OTHER_HASH}
+    """Whether it failed in words of a validator of the project, and would do so again."""
+    return error not in {"", DATA_LOST, OTHER_HASH, PART_GONE, WHOLE_TOO_LARGE}

@@ -290,11 +290,11 @@ class IncomingChunk:
 
 
 def assemble_if_whole(session: FileSession) -> bool:
-    """Make an active session assembling once every chunk is in and the hash is declared.
+    """Make an active session assembling once every chunk is in and nobody need say so.
 
     Within a transaction. Who called enqueues the verifier if this returns True.
     """
-    if not session.sha256 or session.received_count < session.plan.total:
+    if not (session.completes_when_whole and session.is_whole):
         return False
     moved = move(session.pk, SessionStatus.ACTIVE, SessionStatus.ASSEMBLING)
     if moved:

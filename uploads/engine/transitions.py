@@ -126,11 +126,15 @@ def one_open_session(sha256: str) -> Iterator[None]:
         with transaction.atomic():
             yield
     except IntegrityError as error:
-        raise HashConflict(
-            f"Another of your open uploads is declared to have the SHA-256 {sha256}. Finish or "
-            "cancel that one first, or complete this one without declaring a hash.",
-            sha256=sha256,
-        ) from error
+        raise hash_conflict(sha256) from error
+
+
+def hash_conflict(sha256: str) -> HashConflict:
+    return HashConflict(
+        f"Another of your open uploads is declared to have the SHA-256 {sha256}. Finish or "
+        "cancel that one first, or complete this one without declaring a hash.",
+        sha256=sha256,
+    )
 
 
 def touch(session: FileSession) -> bool:

@@ -18,15 +18,25 @@ _READ_SIZE = MIB // 2
 
 
 class Pass:
-    """One reading of `data` from its start. `fingerprints` has the BLAKE3 of every chunk."""
+    """One reading of `data` from its byte `start`. `fingerprints` has the BLAKE3 of every chunk.
+
+    What `sha256` was given before, other passes have read.
+    """
 
     def __init__(
-        self, data: StagedFile, plan: ChunkPlan, fingerprints: Mapping[int, bytes]
+        self,
+        data: StagedFile,
+        plan: ChunkPlan,
+        fingerprints: Mapping[int, bytes],
+        *,
+        start: int = 0,
+        sha256: "hashlib._Hash | None" = None,
     ) -> None:
         self._data = data
         self._plan = plan
+        self._start = start
         self._fingerprints = fingerprints
-        self._sha256 = hashlib.sha256()
+        self._sha256 = sha256 or hashlib.sha256()
         self._buffer = memoryview(bytearray(min(_READ_SIZE, plan.chunk_size)))
         self._next = 0
         #: Chunks read so far whose bytes differ from their fingerprint, ascending.
@@ -47,7 +57,7 @@ class Pass:
         return self._sha256.hexdigest()
 
     def _read_chunk(self, index: int) -> bytes:
-        offset, length = self._plan.offset(index), self._plan.length(index)
+        offset, length = self._start + self._plan.offset(index), self._plan.length(index)
         chunk = fingerprint()
         # Of a file that is shorter than it should be, the fingerprint won't agree.
         for piece in pieces_of(self._data, offset, length, self._buffer):

@@ -49,9 +49,12 @@ def status_of(
     raise LookupError(f"{error.__name__} has no status")
 
 
-def problem(error: UploadError) -> HttpResponse:
-    """The response for a refusal. Members of the error stand beside the standard ones."""
-    status = status_of(type(error))
+def problem(error: UploadError, status: int | None = None) -> HttpResponse:
+    """The response for a refusal. Members of the error stand beside the standard ones.
+
+    `status` is that of a protocol with a table of its own.
+    """
+    status = status_of(type(error)) if status is None else status
     body = {
         **error.members,
         "type": f"urn:holdfast:problem:{error.code}",

@@ -60,6 +60,15 @@ class StagedFile(Protocol):
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill `buffer` from `offset`; return how many bytes there were."""
 
+    def copy_from(self, source: "StagedFile", offset: int, length: int, target: int) -> None:
+        """Have `length` bytes of `source` from `offset` here from `target` on.
+
+        Where the file system can, and both offsets suit it, its blocks are shared and not copied.
+        Ends early where `source` does.
+        """
+
+    def fileno(self) -> int: ...
+
     def set_size(self, size: int) -> None:
         """Cut off what is beyond `size`, or fill up to it with zeros."""
 

@@ -26,6 +26,7 @@ from uploads.errors import StorageUnavailable
 from uploads.failpoints import Failpoint, reach
 
 from .base import ContentFile, Scratch, StagedFile, StagingFolder, StagingMissing
+from .copying import copy_range
 from .folders import (
     bytes_on_disk,
     left_out,
@@ -165,6 +166,14 @@ class FilesystemStagedFile:
     def read_into(self, offset: int, buffer: memoryview) -> int:
         with translated():
             return os.preadv(self._fd, [buffer], offset)
+
+    def copy_from(self, source: StagedFile, offset: int, length: int, target: int) -> None:
+        with translated():
+            reach(Failpoint.JOIN_COPY)
+            copy_range(source.fileno(), self._fd, offset, length, target)
+
+    def fileno(self) -> int:
+        return self._fd
 
     def set_size(self, size: int) -> None:
         with translated():
