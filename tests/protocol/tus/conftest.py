@@ -43,7 +43,7 @@ def ask(
         body: bytes = b"",
         *,
         client: Client = alice_client,
-        declared: int | None = -1,
+        declared: int | str | None = -1,
     ) -> Answer:
         method, path = line.split(" ")
         given = V if headers is None else headers

@@ -105,6 +105,16 @@ def test_what_came_before_a_cut_is_kept_to_the_byte(ask: Ask, create: Create) ->
     assert content_of(row(path)) == b"helloworld"
 
 
+def test_a_browsers_patch_without_a_body_says_nothing_of_its_length(
+    ask: Ask, create: Create, patch: Ask
+) -> None:
+    path = create(None)
+    patch(path, 0, b"hello")
+    said = V | {"Content-Type": BODY, "Upload-Offset": "5", "Upload-Length": "5"}
+    assert fits(ask(f"PATCH {path}", said, declared=""), 204, Upload_Offset="5")
+    assert row(path).status == "completed"
+
+
 # Bodies without a length.
 
 

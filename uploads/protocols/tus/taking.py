@@ -37,7 +37,7 @@ class Body:
             raise LengthRequired(
                 "This server cannot tell where a body without Content-Length ends. Send one."
             )
-        self.length = None if self._chunked else content_length(request)
+        self.length = None if self._chunked else _length(request)
         # Django takes a body without a length for an empty one.
         self.source: ByteSource = request.META["wsgi.input"] if self._chunked else request
 
@@ -53,6 +53,13 @@ class Body:
                 "for. Those are kept.",
                 limit=session.offset,
             )
+
+
+def _length(request: HttpRequest) -> int:
+    """Without a word about it there is no body (RFC 9112, section 6.3): browsers send none with a
+    PATCH that has nothing but an `Upload-Length` to tell.
+    """
+    return content_length(request) if request.META.get("CONTENT_LENGTH") else 0
 
 
 def take(
