@@ -1,4 +1,4 @@
-"""One GiB by tus-js-client, with a server that is killed twice and a connection that is cut five times."""
+"""One GiB by tus-js-client: the server is killed twice and the connection cut five times."""
 
 import hashlib
 import random

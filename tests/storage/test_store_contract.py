@@ -287,3 +287,20 @@ def test_scratches_at_the_same_moment_are_apart(store: Store) -> None:
         one.write(b"one")
         other.write(b"other")
         assert (one.read_at(0, 10), other.read_at(0, 10)) == (b"one", b"other")
+
+
+def test_bytes_are_copied_from_one_staged_file_to_another(store: Store) -> None:
+    one, other = uuid4(), uuid4()
+    store.create(one, len(DATA))
+    store.create(other, 20)
+    with store.open(one) as source, store.open(other) as target:
+        source.write_at(0, memoryview(DATA))
+        target.copy_from(source, 5, 100, 10)
+        buffer = memoryview(bytearray(200))
+        count = target.read_into(0, buffer)
+        assert buffer[:count] == bytes(10) + DATA[5:105]
+        # Where the source ends, so does the copy.
+        target.copy_from(source, len(DATA) - 3, 100, 0)
+        assert target.size == 110
+        assert target.read_into(0, buffer) == 110
+        assert buffer[:4] == DATA[-3:] + b"\0"

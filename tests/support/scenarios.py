@@ -26,7 +26,7 @@ from uploads.engine.appending import append
 from uploads.engine.buffers import BufferPool
 from uploads.engine.claiming import claim
 from uploads.engine.completing import complete
-from uploads.engine.opening import Offer, open_session
+from uploads.engine.opening import Offer, open_session, open_whole
 from uploads.engine.rechecking import drop_damaged
 from uploads.engine.recovery import recover_all, recover_if_stuck
 from uploads.engine.removing import remove
@@ -36,7 +36,15 @@ from uploads.engine.sweeping import sweep
 from uploads.engine.usage import usage_of
 from uploads.errors import OffsetMismatch, SessionGone
 from uploads.failpoints import Failpoint
-from uploads.models import EventKind, FileChunk, FileSession, SessionStatus, StoredFile, Usage
+from uploads.models import (
+    EventKind,
+    FileChunk,
+    FileSession,
+    Role,
+    SessionStatus,
+    StoredFile,
+    Usage,
+)
 from uploads.storage import filesystem, get_store
 
 from .bodies import InPieces, cut, flipped, payload, sha256
@@ -244,6 +252,31 @@ def _damaged_early(world: World) -> None:
     world.offset = 0
 
 
+def _part(world: World, data: bytes) -> FileSession:
+    """With all its bytes."""
+    session = open_session(
+        world.alice, Offer("part", len(data), chunk_size=TINY_CHUNK, role=Role.PART)
+    )[1]
+    return append(session, 0, InPieces(data, len(data)), len(data))
+
+
+def _two_parts(world: World) -> None:
+    for data in (DATA[:250], DATA[250:]):
+        _part(world, data)
+
+
+def _open_whole(world: World) -> None:
+    """Of all parts that there are, in the order in which they were begun."""
+    parts = list(FileSession.objects.filter(role=Role.PART).order_by("created_at"))
+    open_whole(world.alice, Offer("file.bin", None, sha256(DATA)), parts)
+
+
+def _to_join(world: World) -> None:
+    _two_parts(world)
+    _open_whole(world)
+    drop_tasks()
+
+
 def _whole_without_hash(world: World) -> None:
     _without_hash(world)
     world.send(0, 1, 2, 3)
@@ -435,6 +468,22 @@ SCENARIOS: dict[str, Scenario] = {
         lambda w: None,
         lambda w: begin(w.alice, b""),
         [P.STORE_FOLDERS, *_STAGE, P.SESSION_INSERT, *_ADOPT, *_END],
+    ),
+    "open a whole": Scenario(
+        _two_parts, _open_whole, [*_STAGE, P.SESSION_INSERT, P.FINISH_ENQUEUE]
+    ),
+    "join two parts": Scenario(
+        _to_join,
+        _finish,
+        [
+            P.FINISH_ENQUEUE,
+            P.DATA_RESIZE,
+            *[P.JOIN_COPY] * 2,
+            P.JOIN_RECORD,
+            *_ADOPT,
+            *_END,
+            *[P.SESSION_MOVE, *_UNSTAGE] * 2,
+        ],
     ),
     "find a session again": Scenario(
         lambda w: w.begin(),
