@@ -204,6 +204,14 @@ MISTAKES: list[tuple[str, Mistake]] = [
     ("E022", download_host(ALLOWED_HOSTS=["content.test"])),
     ("E022", download_host(CSRF_TRUSTED_ORIGINS=["https://content.test:8443"])),
     ("W002", uploads_setting(ROOT="uploads-data")),
+    ("E012", uploads_setting(CORS_ORIGINS=["app.example.org"])),
+    ("E012", uploads_setting(CORS_ORIGINS=["https://app.example.org/"])),
+    ("E012", uploads_setting(CORS_ORIGINS=["https://App.example.org"])),
+    ("E012", uploads_setting(CORS_ORIGINS=["https://app.example.org:443"])),
+    ("E012", uploads_setting(CORS_ORIGINS=["https://*.example.org"])),
+    ("E012", uploads_setting(CORS_ORIGINS=["null"])),
+    ("E012", uploads_setting(CORS_ORIGINS=["*", "https://app.example.org"])),
+    ("W002", uploads_setting(ROOT="uploads")),
     ("W004", setting("MIGRATION_MODULES", {"uploads": None})),
     ("W005", tasks("django_tasks.backends.immediate.Immediate")),
     ("W005", setting("TASKS", None)),
@@ -275,6 +283,18 @@ def test_another_spelling_of_a_served_folder_is_found_where_case_makes_no_differ
     assert ids() == set()
     monkeypatch.setattr(Path, "samefile", lambda one, other: str(one).lower() == str(other).lower())
     assert ids() == {"uploads.E004"}
+
+
+    "origins",
+    [
+        ["*"],
+        ["https://app.example.org", "http://localhost:3000"],
+        ["http://127.0.0.1:8000", "http://[::1]:8000"],
+    ],
+)
+def test_origins_as_browsers_call_them_are_none(settings: Settings, origins: list[str]) -> None:
+    change_uploads(settings, CORS_ORIGINS=origins)
+    assert ids() == set()
 
 
 def test_e001_hides_nothing_else_and_breaks_no_other_check(settings: Settings) -> None:

@@ -52,6 +52,9 @@ from uploads.core.plan import MAX_CHUNK_SIZE, MIB, MIN_CHUNK_SIZE
                 None,
             )
         ),
+        ({"ROOT": "x", "CORS_ORIGINS": "https://app.example"}, "CORS_ORIGINS"),
+        ({"ROOT": "x", "CORS_ORIGINS": [1]}, "CORS_ORIGINS"),
+        ({"ROOT": "x", "VALIDATORS": "a.b"}, "VALIDATORS"),
     ],
     ids=str,
 )

@@ -7,3 +7,6 @@ all are: docs/integrate.md.
 from . import browsing, database, downloads, folders, pages, serving, tasks
 
 __all__ = ["browsing", "database", "downloads", "folders", "pages", "serving", "tasks"]
+from . import browsing, database, folders, origins, pages, serving, tasks
+
+__all__ = ["browsing", "database", "folders", "origins", "pages", "serving", "tasks"]
