@@ -21,6 +21,7 @@ from tests.support.server import REPOSITORY
 from tests.test_documentation import ABSTRACT
 from tests.web.isolation import TABLE
 from uploads.protocols.problems import status_of
+from uploads.protocols.tus import answers
 from uploads.urls import urlpatterns
 from uploads.web.api_page import DOCUMENT, METHODS
 
@@ -29,7 +30,9 @@ Operation = tuple[str, str, Node]
 
 SPOKEN: Node = yaml.safe_load(DOCUMENT.read_text())
 #: What of the site's addresses is for programs.
-OF_PROGRAMS = ("api/", "upload/", "uploads/send", "uploads/sessions")
+OF_PROGRAMS = ("api/", "files/", "upload/", "uploads/send", "uploads/sessions")
+#: Has statuses of its own.
+OF_TUS = "/files/"
 PLACEHOLDER = re.compile(r"<\w+:\w+>|{\w+}")
 #: For each kind of placeholder something that fits.
 VALUES = {"uuid": str(UUID(int=0)), "int": "1", "str": str(UUID(int=0))}
@@ -56,9 +59,11 @@ def resolved(node: Node) -> Node:
     return resolved(found)
 
 
-def refusals() -> Iterator[tuple[int, str]]:
+def refusals(*, of_tus: bool) -> Iterator[tuple[int, str]]:
     """Status and code of each refusal that some operation is said to answer by problem+json."""
-    for _, _, operation in operations():
+    for path, _, operation in operations():
+        if path.startswith(OF_TUS) != of_tus:
+            continue
         for status, answer in operation["responses"].items():
             content = resolved(answer).get("content", {}).get("application/problem+json")
             code = content["schema"]["properties"]["code"] if content else {}
@@ -127,7 +132,15 @@ def test_p10_each_refusal_described_has_its_status_and_each_is_answered_somewher
     pairs = {kind.code: status_of(kind) for kind in CLASSES if kind not in ABSTRACT}
     # No operation has a method that its address does not take.
     del pairs["method_not_allowed"]
-    assert set(refusals()) == {(status, code) for code, status in pairs.items()}
+    del pairs["joined_only"], pairs["version_not_spoken"]  # Of tus alone.
+    assert set(refusals(of_tus=False)) == {(status, code) for code, status in pairs.items()}
+
+
+def test_p10_the_refusals_of_tus_have_its_statuses() -> None:
+    pairs = {kind.code: status_of(kind, answers.STATUSES) for kind in CLASSES}
+    told = set(refusals(of_tus=True))
+    assert told <= {(status, code) for code, status in pairs.items()}
+    assert {"joined_only", "version_not_spoken", "digest_mismatch"} <= {code for _, code in told}
 
 
 def test_no_two_operations_have_one_name() -> None:

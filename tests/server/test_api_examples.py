@@ -122,6 +122,7 @@ class Example:
         "parts.sh",
         "stream.sh",
         "chunked-upload.sh",
+        "tus.sh",
         "form.sh",
     ],
 )

@@ -72,7 +72,8 @@ PATIENCE = 60.0
 #: Random requests for each operation, besides those that schemathesis derives one by one.
 EXAMPLES = 30
 
-schemathesis.openapi.media_type("application/octet-stream", st.binary(max_size=100))
+for media_type in ("application/octet-stream", "application/offset+octet-stream"):
+    schemathesis.openapi.media_type(media_type, st.binary(max_size=100))
 schema = schemathesis.openapi.from_path(
     DOCUMENT,
     config=schemathesis.Config.from_dict(
@@ -214,6 +215,25 @@ def fit_md5(case: Case, uploads: Uploads, upload_id: str, index: int) -> None:
     case.body = {"upload_id": upload_id.replace("-", ""), "md5": md5}
 
 
+def fit_creation(case: Case, uploads: Uploads, upload_id: str, index: int) -> None:
+    made_up = {name: case.headers.pop(name, None) for name in list(case.headers)}
+    case.headers.update({"Tus-Resumable": "1.0.0", "Upload-Length": "1000"})
+    if index == 1 and made_up.get("Upload-Metadata"):
+        case.headers["Upload-Metadata"] = made_up["Upload-Metadata"]
+    if index == 2:
+        case.headers["Upload-Concat"] = f"final;/files/{upload_id}"
+    else:
+        case.body = uploads.data[:500]
+
+
+def fit_patch(case: Case, uploads: Uploads, upload_id: str, index: int) -> None:
+    fit_stream(case, uploads, upload_id, index)
+    case.headers["Tus-Resumable"] = "1.0.0"
+    case.headers.pop("Upload-Length", None)
+    if index:
+        case.headers.pop("Upload-Checksum", None)
+
+
 #: By operation; where only the id has to fit, it is none of these.
 FIT: dict[str, Callable[[Case, Uploads, str, int], None]] = {
     "declareSize": fit_size,
@@ -222,6 +242,8 @@ FIT: dict[str, Callable[[Case, Uploads, str, int], None]] = {
     "postChunk": fit_chunk_form,
     "putPart": fit_part,
     "appendToUpload": fit_stream,
+    "createTusUpload": fit_creation,
+    "patchTusUpload": fit_patch,
     "sendJsonChunk": fit_json_chunk,
     "completeJsonUpload": fit_reference,
     "cancelJsonUpload": fit_reference,

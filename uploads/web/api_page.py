@@ -26,7 +26,7 @@ from django.views.decorators.http import require_safe
 DOCUMENT = Path(__file__).parents[1] / "openapi.yaml"
 MEDIA_TYPE = "application/yaml"
 #: The operations of a path item; its other members are about all of them.
-METHODS = ("get", "head", "post", "put", "patch", "delete")
+METHODS = ("options", "get", "head", "post", "put", "patch", "delete")
 
 #: A part of the document, as YAML has it.
 Node = dict[str, Any]

@@ -71,11 +71,11 @@ def test_a_cookie_needs_its_csrf_token(ask: Ask, alice_client: Client) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "PATCH", "DELETE"])
 def test_other_methods_are_405_with_those_that_there_are(ask: Ask, method: str) -> None:
-    assert fits(ask(f"{method} /files/"), 405, Allow="POST")
+    assert fits(ask(f"{method} /files/"), 405, Allow="POST, OPTIONS")
 
 
 def test_an_upload_takes_no_post(ask: Ask, create: Ask) -> None:
-    assert fits(ask(f"POST {create(10)}"), 405, Allow="HEAD, PATCH, DELETE")
+    assert fits(ask(f"POST {create(10)}"), 405, Allow="HEAD, PATCH, DELETE, OPTIONS")
 
 
 def test_the_method_that_is_meant_wins(ask: Ask, create: Ask) -> None:

@@ -53,7 +53,7 @@ def _of_tus(view: View) -> View:
 
 
 @_of_tus
-@endpoint("POST", authenticate=_authenticate, refuse=answers.refused)
+@endpoint("POST", "OPTIONS", authenticate=_authenticate, refuse=answers.refused)
 def uploads(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
     parts = headers.parts_of_final(request)
     if parts is not None:
@@ -64,7 +64,7 @@ def uploads(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
 
 
 @_of_tus
-@endpoint("HEAD", "PATCH", "DELETE", authenticate=_authenticate, refuse=answers.refused)
+@endpoint("HEAD", "PATCH", "DELETE", "OPTIONS", authenticate=_authenticate, refuse=answers.refused)
 def upload(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> HttpResponseBase:
     if request.method == "PATCH":
         return _patched(request, get_session(user, session_id))
