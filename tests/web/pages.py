@@ -13,7 +13,7 @@ from django.utils import timezone
 from uploads.core.plan import MIB
 from uploads.engine import usage
 from uploads.engine.trash import trash
-from uploads.models import FileSession, SessionStatus, StoredFile
+from uploads.models import FileSession, Role, SessionStatus, StoredFile
 
 from .documents import Element, parse
 
@@ -91,6 +91,16 @@ STATES: dict[str, Callable[[User], FileSession]] = {
     "under way": lambda owner: make_session(owner, ago=5),
     "interrupted": make_session,
     "of unknown size": lambda owner: make_session(owner, size=None, sha256="", tail_length=MIB),
+    "a part": lambda owner: make_session(owner, "unnamed", received=3, sha256="", role=Role.PART),
+    "being joined": lambda owner: make_session(
+        owner,
+        size=None,
+        sha256="",
+        received=0,
+        ago=5,
+        role=Role.WHOLE,
+        status=SessionStatus.ASSEMBLING,
+    ),
     "verifying": lambda owner: make_session(
         owner, received=3, ago=5, status=SessionStatus.ASSEMBLING
     ),

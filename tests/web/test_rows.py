@@ -223,3 +223,20 @@ def test_a_verifier_that_died_is_replaced_by_looking(alice: User, alice_client: 
     session = make_session(alice, received=3, status=SessionStatus.ASSEMBLING, ago=3600)
     rows(alice_client)
     assert FileSession.objects.get(pk=session.pk).updated_at > session.updated_at
+
+
+def test_a_part_of_a_larger_file_is_none_that_a_chosen_file_continues(
+    alice: User, alice_client: Client
+) -> None:
+    html = row(alice_client, STATES["a part"](alice))
+    assert "Waiting to be joined" in html
+    assert "part of a larger file" in html
+    assert 'data-action="cancel"' in html
+    assert 'data-action="resume"' not in html
+    assert "data-interrupted" not in html
+
+
+def test_what_is_being_joined_says_so(alice: User, alice_client: Client) -> None:
+    html = row(alice_client, STATES["being joined"](alice))
+    assert "Being joined" in html
+    assert 'data-action="cancel"' in html

@@ -23,6 +23,7 @@ from uploads.models import (
     EventKind,
     FileSession,
     FileSessionQuerySet,
+    Role,
     SessionEvent,
     SessionStatus,
     Usage,
@@ -52,6 +53,10 @@ _LABELS = {
     SessionStatus.EXPIRED: _("Expired"),
     DAMAGED: _("Damaged"),
 }
+#: Of what is joined of parts, as long as its parts are awaited or copied.
+_JOINING = _("Being joined")
+#: Of such a part, once all its bytes are in.
+_TO_JOIN = _("Waiting to be joined")
 _EVENTS = {
     EventKind.OPENED: _("Begun"),
     EventKind.CONTINUED: _("Taken up again"),
@@ -162,6 +167,7 @@ def _unfinished(user: AbstractBaseUser, now: datetime) -> list[Row]:
 def _interrupted(own: FileSessionQuerySet, now: datetime) -> int:
     """All that wait for somebody to go on with them, beyond the rows that are shown as well."""
     waiting = own.filter(status=SessionStatus.ACTIVE, updated_at__lt=now - RECENT)
+    waiting = waiting.exclude(role=Role.PART)
     return waiting.filter(expires_at__gt=now).count()
 
 
@@ -198,11 +204,12 @@ def _row(session: FileSession, now: datetime, *, whole: bool = False) -> Row:
     return Row(
         session=session,
         state=state,
-        label=_("Active just now") if recent else _LABELS[state],
+        label=_label(session, state, recent=recent),
         error=_reason(session, state),
         refused=is_refusal(session.error),
         under_way=recent or state == SessionStatus.ASSEMBLING,
-        interrupted=state == SessionStatus.ACTIVE and not recent,
+        # No file that could be chosen is a part.
+        interrupted=state == SessionStatus.ACTIVE and not recent and session.role != Role.PART,
         received_bytes=session.received_bytes,
         progress=session.progress,
         chunk_map=_chunk_map(session) if drawn else None,
@@ -210,6 +217,14 @@ def _row(session: FileSession, now: datetime, *, whole: bool = False) -> Row:
         details_url=_url("uploads:details", session),
         to_resume=_to_resume(session),
     )
+
+
+def _label(session: FileSession, state: str, *, recent: bool) -> Any:
+    if session.role == Role.WHOLE and state == SessionStatus.ASSEMBLING:
+        return _JOINING
+    if session.role == Role.PART and state == SessionStatus.ACTIVE and session.is_whole:
+        return _TO_JOIN
+    return _("Active just now") if recent else _LABELS[state]
 
 
 def _chunk_map(session: FileSession) -> ChunkMap:
