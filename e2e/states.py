@@ -39,7 +39,8 @@ for state, make in STATES.items():
     FileSession.objects.filter(pk=ids[state]).update(filename=state + ".csv", folder={folder!r})
     SessionEvent.objects.create(session_id=ids[state], kind="opened")
     SessionEvent.objects.create(session_id=ids[state], kind="renamed", detail={folder!r})
-moving = FileSession.objects.filter(pk__in=[ids["under way"], ids["verifying"]])
+moving = [ids["under way"], ids["verifying"], ids["being joined"]]
+moving = FileSession.objects.filter(pk__in=moving)
 moving.update(updated_at=ahead)
 for number in range(3):
     completed(owner, f"{{number}}-" + {long_name!r}, folder={folder!r})

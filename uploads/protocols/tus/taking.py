@@ -112,10 +112,11 @@ def _streamed(session: FileSession, offset: int, body: Body, size: int | None) -
     if size is not None:
         session = declare_size(session, size)
     length = body.at_most(_room(session, offset))
-    if session.status == SessionStatus.ACTIVE and (length or session.tail_length):
-        with reader_slot():
+    with reader_slot():
+        # It has ended, if with the size it turned out to be all in.
+        if session.status == SessionStatus.ACTIVE:
             session = append(session, offset, body.source, length)
-            body.check_ended(session)
+        body.check_ended(session)
     _check_all_came(session, offset, body.length)
     return session
 
