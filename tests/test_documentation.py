@@ -16,6 +16,7 @@ from uploads.engine.tokens import MAX_USABLE
 from uploads.protocols import bodies, chunked_upload, form, json_api, multipart
 from uploads.protocols.fields import MAX_TEXT_LENGTH
 from uploads.protocols.problems import status_of
+from uploads.protocols.tus import answers
 
 TEXT = (REPOSITORY / "docs" / "api.md").read_text()
 CODE_OF_CHUNKED_UPLOAD = (REPOSITORY / "uploads" / "protocols" / "chunked_upload.py").read_text()
@@ -57,6 +58,18 @@ def test_the_documented_refusals_of_chunked_upload_are_those_of_its_table() -> N
             assert str(status) in statuses.split(", "), code
     told = {status for statuses, *_ in table for status in statuses.split(", ")}
     assert told == {str(status) for status in chunked_upload.STATUSES.values()}
+
+
+def test_p10_the_documented_refusals_of_tus_are_those_that_differ() -> None:
+    _, *table = rows("### Refusals of tus")
+    told = {(code, status) for status, cell, _ in table for code in codes(cell)}
+    statuses = {code: status_of(kind, answers.STATUSES) for code, kind in EXPECTED.items()}
+    differ = {
+        (code, str(status))
+        for code, status in statuses.items()
+        if status != status_of(EXPECTED[code])
+    }
+    assert told == differ
 
 
 def test_the_words_of_chunked_upload_that_are_documented_are_those_of_the_code() -> None:

@@ -239,4 +239,7 @@ def test_a_part_of_a_larger_file_is_none_that_a_chosen_file_continues(
 def test_what_is_being_joined_says_so(alice: User, alice_client: Client) -> None:
     html = row(alice_client, STATES["being joined"](alice))
     assert "Being joined" in html
+    # Its bytes are those of its parts, each of which says how many there are.
+    assert "bytes" not in html
+    assert "<svg" not in html
     assert 'data-action="cancel"' in html

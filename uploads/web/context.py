@@ -201,6 +201,8 @@ def _row(session: FileSession, now: datetime, *, whole: bool = False) -> Row:
     recent = state == SessionStatus.ACTIVE and now - session.updated_at <= RECENT
     # Of a file that may end anywhere no map would be true.
     drawn = session.size is not None and (whole or state != SessionStatus.COMPLETED)
+    # Nor of what has no chunks of its own before it is joined.
+    drawn = drawn and (session.role != Role.WHOLE or session.is_whole)
     return Row(
         session=session,
         state=state,

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.test.utils import override_script_prefix
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -100,6 +101,13 @@ def test_two_partial_uploads_are_joined_in_the_order_that_is_given(
 def test_addresses_may_be_absolute(parts: list[str], join: Join) -> None:
     path = path_of(join([f"http://testserver{part}" for part in parts]))
     assert content_of(row(path)) == DATA
+
+
+def test_a_site_below_a_path_finds_its_own_addresses(ask: Ask, join: Join) -> None:
+    with override_script_prefix("/site/"):
+        part = ask("POST /files/", V | {"Upload-Length": "5", "Upload-Concat": "partial"})
+        assert part["Location"].startswith("http://testserver/site/files/")
+        assert fits(join([part["Location"]]), 201)
 
 
 def test_the_parts_go_when_their_bytes_are_a_file(

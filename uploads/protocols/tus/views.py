@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, get_script_prefix, resolve
 
 from uploads.engine import removing
 from uploads.engine.access import get_present_session, get_session
@@ -179,7 +179,8 @@ def _whole(request: HttpRequest, user: AbstractBaseUser, addresses: list[str]) -
 def _id_in(address: str) -> UUID:
     """Of an upload, absolute or relative to this server. Raises SessionNotFound."""
     try:
-        match = resolve(urlsplit(address).path)
+        path = urlsplit(address).path.removeprefix(get_script_prefix())
+        match = resolve(f"/{path.lstrip('/')}")
     except (Resolver404, ValueError):
         match = None
     if match is None or match.view_name != "uploads:tus-upload":
