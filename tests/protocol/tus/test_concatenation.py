@@ -287,3 +287,11 @@ def test_no_other_protocol_puts_bytes_into_a_final_upload(
     answer = alice_client.post(f"{url}/complete", {}, "application/json")
     assert (answer.status_code, answer.json()["state"]) == (202, "assembling")
     assert begin(alice, b"x" * 10).pk != row(path).pk
+
+
+def test_a_hash_that_another_open_upload_declares_is_409(
+    parts: list[str], join: Join, alice: User
+) -> None:
+    begin(alice, DATA)
+    assert fits(join(parts, f"sha256 {b64(sha256(DATA))}"), 409, Location=None)
+    assert fits(join(parts), 201)

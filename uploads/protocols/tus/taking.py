@@ -125,38 +125,44 @@ def _checked(
     session: FileSession, offset: int, body: Body, size: int | None, checksum: Checksum
 ) -> FileSession:
     """All of the body is here, and right, before any of it counts."""
-    length = body.at_most(_room(session, offset))
     # Twice: for a moment the bytes are in the scratch file and in staging.
     check_room(2 * (body.length or 0))
-    hasher = ALGORITHMS[checksum.algorithm]()
     with prepared_store().scratch() as scratch:
-        sink = ScratchSink(scratch)
-        with reader_slot():
-            for piece in pieces(body.source, length):
-                sink.write(piece)
-                hasher.update(piece)
-            body.check_ended(session)
-        if body.length is not None and sink.length < body.length:
-            raise LengthMismatch(
-                f"The body ended after {sink.length} of its {body.length} bytes. Of a body with a "
-                "checksum nothing is kept: send it again, whole.",
-                expected=body.length,
-                actual=sink.length,
-            )
-        actual = hasher.digest()
-        if not compare_digest(actual, checksum.value):
-            raise DigestMismatch(
-                f"The {checksum.algorithm} of the bytes that arrived is {actual.hex()}, declared "
-                f"was {checksum.value.hex()}. Nothing was changed: send them again.",
-                algorithm=checksum.algorithm,
-                expected=checksum.value.hex(),
-                actual=actual.hex(),
-            )
+        length = _spill(session, offset, body, checksum, ScratchSink(scratch))
         if size is not None:
             session = declare_size(session, size)
-        if sink.length:
-            session = append(session, offset, ScratchSource(scratch, 0), sink.length)
+        if length:
+            session = append(session, offset, ScratchSource(scratch, 0), length)
     return session
+
+
+def _spill(
+    session: FileSession, offset: int, body: Body, checksum: Checksum, sink: ScratchSink
+) -> int:
+    """Its length in bytes. Raises LengthMismatch, TooLarge or DigestMismatch."""
+    hasher = ALGORITHMS[checksum.algorithm]()
+    with reader_slot():
+        for piece in pieces(body.source, body.at_most(_room(session, offset))):
+            sink.write(piece)
+            hasher.update(piece)
+        body.check_ended(session)
+    if body.length is not None and sink.length < body.length:
+        raise LengthMismatch(
+            f"The body ended after {sink.length} of its {body.length} bytes. Of a body with a "
+            "checksum nothing is kept: send it again, whole.",
+            expected=body.length,
+            actual=sink.length,
+        )
+    actual = hasher.digest()
+    if not compare_digest(actual, checksum.value):
+        raise DigestMismatch(
+            f"The {checksum.algorithm} of the bytes that arrived is {actual.hex()}, declared was "
+            f"{checksum.value.hex()}. Nothing was changed: send them again.",
+            algorithm=checksum.algorithm,
+            expected=checksum.value.hex(),
+            actual=actual.hex(),
+        )
+    return sink.length
 
 
 def _room(session: FileSession, offset: int) -> int:
