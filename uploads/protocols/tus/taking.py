@@ -45,13 +45,15 @@ class Body:
         """How many bytes of it are to be read where there is room for so many."""
         return room if self.length is None else self.length
 
-    def check_ended(self, session: FileSession) -> None:
-        """Raise TooLarge if a body of unknown length had more than there was room for."""
+    def check_ended(self, end: int, what_becomes: str) -> None:
+        """Raise TooLarge if a body of unknown length goes on beyond byte `end` of the upload, where
+        its room ends. `what_becomes` of the bytes before that is a sentence.
+        """
         if self.length is None and self.source.read(1):
             raise TooLarge(
-                f"The body goes on beyond the {session.offset} bytes that this upload has room "
-                "for. Those are kept.",
-                limit=session.offset,
+                f"The body goes on beyond byte {end}, which is all that this upload has room for. "
+                f"{what_becomes}",
+                limit=end,
             )
 
 
@@ -111,12 +113,13 @@ def _check_place(session: FileSession, offset: int, body: Body, size: int | None
 def _streamed(session: FileSession, offset: int, body: Body, size: int | None) -> FileSession:
     if size is not None:
         session = declare_size(session, size)
-    length = body.at_most(_room(session, offset))
+    room = _room(session, offset)
+    length = body.at_most(room)
     with reader_slot():
         # It has ended, if with the size it turned out to be all in.
         if session.status == SessionStatus.ACTIVE:
             session = append(session, offset, body.source, length)
-        body.check_ended(session)
+        body.check_ended(offset + room, "What came before is kept.")
     _check_all_came(session, offset, body.length)
     return session
 
@@ -141,11 +144,12 @@ def _spill(
 ) -> int:
     """Its length in bytes. Raises LengthMismatch, TooLarge or DigestMismatch."""
     hasher = ALGORITHMS[checksum.algorithm]()
+    room = _room(session, offset)
     with reader_slot():
-        for piece in pieces(body.source, body.at_most(_room(session, offset))):
+        for piece in pieces(body.source, body.at_most(room)):
             sink.write(piece)
             hasher.update(piece)
-        body.check_ended(session)
+        body.check_ended(offset + room, "Of a body with a checksum nothing is kept.")
     if body.length is not None and sink.length < body.length:
         raise LengthMismatch(
             f"The body ended after {sink.length} of its {body.length} bytes. Of a body with a "
