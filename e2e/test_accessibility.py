@@ -318,7 +318,7 @@ def test_forced_colours_leave_states_progress_and_focus_to_be_told_apart(page: P
     rows = page.locator(".upload")
     states = {row.locator(".state").inner_text() for row in rows.all()}
     told = {"Active just now", "Verifying", "Completed", "Interrupted", "Damaged", "Failed"}
-    assert states == {*told, "Expired"}
+    assert states == {*told, "Expired", "Being joined", "Waiting to be joined"}
     fills = {page.locator(f".map .{name}").first.evaluate(FILL) for name in ("in", "out")}
     assert len(fills) == 2
     borders = page.locator(".sections a").evaluate_all(

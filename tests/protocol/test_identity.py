@@ -68,6 +68,124 @@ def test_expired_revoked_and_inactive_tokens_are_nobody_s(alice: User) -> None:
     assert find_owner(inactive) is None
 
 
+#: Every URL: name -> (method, owner, other user, anonymous). 302 is the way to the sign-in page.
+ACCESS = {
+    "dashboard": ("GET", 200, 200, 302),
+    "details": ("GET", 200, 404, 302),
+    # Without a name, which its owner is told.
+    "rename": ("POST", 422, 404, 302),
+    "remove": ("POST", 303, 404, 302),
+    # These name nothing, so they change nothing.
+    "remove-chosen": ("POST", 303, 303, 302),
+    "restore": ("POST", 303, 303, 302),
+    # Without a body.
+    "send": ("POST", 411, 411, 401),
+    "tokens": ("GET", 200, 200, 302),
+    "revoke-token": ("POST", 404, 404, 302),
+    "texts": ("GET", 200, 200, 200),
+    "sessions": ("GET", 200, 200, 401),
+    "handshake": ("GET", 200, 200, 401),
+    "session": ("GET", 200, 404, 401),
+    "session-handshake": ("GET", 200, 404, 401),
+    "chunk": ("PUT", 200, 404, 401),
+    "complete": ("POST", 409, 404, 401),
+    "content": ("GET", 409, 404, 401),
+    # Without a body.
+    "part-sessions": ("POST", 400, 400, 401),
+    "part-session": ("GET", 200, 404, 401),
+    "part": ("PUT", 200, 404, 401),
+    "upload-stream": ("GET", 200, 404, 401),
+    # Without a body.
+    "json-init": ("POST", 400, 400, 401),
+    "json-chunk": ("POST", 411, 411, 401),
+    "json-complete": ("POST", 400, 400, 401),
+    "json-cancel": ("POST", 400, 400, 401),
+    "json-status": ("GET", 200, 404, 401),
+    "chunked-upload": ("POST", 411, 411, 403),
+    "chunked-upload-complete": ("POST", 400, 400, 403),
+    # Without `Tus-Resumable`: with it, see tests/protocol/tus.
+    "tus-uploads": ("POST", 412, 412, 412),
+    "tus-upload": ("HEAD", 412, 412, 412),
+    # What scripts can ask for is no secret.
+    "openapi": ("GET", 200, 200, 200),
+    "api": ("GET", 200, 200, 200),
+    None: ("GET", 404, 404, 401),
+}
+
+
+def _path(name: str | None, session: dict[str, Any]) -> str:
+    own: str = session["urls"]["self"]
+    paths: dict[str | None, str] = {
+        "dashboard": "/",
+        "details": f"/uploads/{session['id']}/",
+        "rename": f"/uploads/{session['id']}/rename",
+        "remove": f"/uploads/{session['id']}/remove",
+        "remove-chosen": "/uploads/remove",
+        "restore": "/uploads/restore",
+        "send": "/uploads/send",
+        "tokens": "/tokens/",
+        "revoke-token": "/tokens/1/revoke",
+        "texts": "/texts.js",
+        "sessions": "/api/v1/uploads",
+        "handshake": URL,
+        "session": own,
+        "session-handshake": f"{own}/handshake",
+        "chunk": f"{own}/chunks/0",
+        "complete": f"{own}/complete",
+        "content": f"{own}/content",
+        "part-sessions": "/uploads/sessions",
+        "part-session": f"/uploads/sessions/{session['id']}",
+        "part": f"/uploads/sessions/{session['id']}/parts/1",
+        "upload-stream": f"/upload/{session['id']}",
+        "json-init": "/api/v1/upload/init",
+        "json-chunk": "/api/v1/upload/chunk",
+        "json-complete": "/api/v1/upload/complete",
+        "json-cancel": "/api/v1/upload/cancel",
+        "json-status": f"/api/v1/upload/status/{session['id']}",
+        "chunked-upload": "/api/chunked-upload/",
+        "chunked-upload-complete": "/api/chunked-upload/complete/",
+        "tus-uploads": "/files/",
+        "tus-upload": f"/files/{session['id']}",
+        "openapi": "/api/v1/openapi.yaml",
+        "api": "/api/",
+        None: "/api/v1/nothing",
+    }
+    return paths[name]
+
+
+def test_p9_no_url_is_without_a_rule() -> None:
+    assert all(isinstance(pattern, URLPattern) for pattern in urlpatterns)
+    assert {pattern.name for pattern in urlpatterns} == set(ACCESS)
+
+
+@pytest.mark.parametrize("who", ["owner", "other", "anonymous"])
+@pytest.mark.parametrize("name", list(ACCESS))
+def test_p9_b6_access(
+    alice_client: Client, bob_client: Client, begin: Begin, name: str | None, who: str
+) -> None:
+    session = begin()
+    client = {"owner": alice_client, "other": bob_client, "anonymous": Client()}[who]
+    method, *statuses = ACCESS[name]
+    expected = statuses[["owner", "other", "anonymous"].index(who)]
+    body = CHUNKS[0] if method == "PUT" else b""
+    headers = {"Content-Digest": content_digest(body)} if body else {}
+    response = client.generic(method, _path(name, session), body, headers=headers)
+    assert response.status_code == expected
+
+
+def test_p9_another_user_s_upload_looks_like_none_at_all(
+    alice_client: Client, bob_client: Client, begin: Begin
+) -> None:
+    theirs = begin()["urls"]["self"]
+    unknown = f"/api/v1/uploads/{uuid4()}"
+    for method in ("get", "delete"):
+        answers = [getattr(bob_client, method)(path) for path in (theirs, unknown)]
+        assert answers[0].status_code == answers[1].status_code == 404
+        assert answers[0].json() == answers[1].json()
+    assert bob_client.get("/api/v1/uploads").json()["results"] == []
+    assert alice_client.get(theirs).json()["state"] == "active"
+
+
 def test_p9_what_a_page_of_another_account_sends_never_becomes_this_one_s(
     alice: User, bob: User, bob_client: Client
 ) -> None:
