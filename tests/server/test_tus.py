@@ -15,6 +15,7 @@ from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
 from tests.support.threads import Running
+from tests.support.tus_log import patches
 from tests.support.waiting import wait_until
 from uploads import conf
 from uploads.core.bodies import READ_SIZE
@@ -93,11 +94,7 @@ def test_p3_what_came_before_a_cut_is_kept_to_the_byte(
                 connection.sendall(head + data)
             assert proxy.was_cut.wait(10)
     upload_id = path.rpartition("/")[2]
-    ended = '"method": "PATCH"'
-    wait_until(
-        lambda: any(ended in line and upload_id in line for line in server.log.splitlines()),
-        "the end of the cut request",
-    )
+    wait_until(lambda: patches(server, upload_id) == 1, "the end of the cut request")
     kept = told_offset(client, path)
     # The application is given whole reads or none: what came of the last one is lost.
     assert passed - READ_SIZE < kept <= passed

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,8 +40,10 @@ class TusJs:
         return next((fact["url"] for fact in self.facts if fact.get("url")), "")
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.wait(WAIT_SECONDS)
+        """With its children: the `node` of a wheel is a script that starts the real one."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(WAIT_SECONDS)
 
     def done(self, timeout: float = WAIT_SECONDS) -> str:
         """Wait for the end; the address of the upload. Fails if the client gave up."""
@@ -61,6 +64,7 @@ def tus_js(folder: Path, **options: Any) -> Iterator[TusJs]:
             cwd=REPOSITORY,
             env=os.environ | {"NODE_NO_WARNINGS": "1"},
             stdin=subprocess.DEVNULL,
+            start_new_session=True,
             stdout=output,
             stderr=output,
         )
