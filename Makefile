@@ -30,17 +30,14 @@ run: .venv/run.stamp ## Serve http://127.0.0.1:8000 (PORT=, HOST=, DATA=; HOLDFA
 	@exec $(BIN)/python manage.py serve --prepare --host $(HOST) --port $(PORT)
 
 test: lint types js browser-tools ## Everything that CI runs: checks, Python, JavaScript and browser tests
-	$(BIN)/pytest tests $(IN_TWO)
+	$(BIN)/pytest tests $(IN_TWO) -m "not long"
 	$(BIN)/pytest e2e $(IN_TWO) -m "not long"
-	$(BIN)/pytest tests -m "not long"
-	$(BIN)/pytest e2e $(BROWSERS) -m "not long"
 
 test-long: browser-tools ## The tests that take minutes: very many files, very large ones
 	$(BIN)/pytest -m long -s
 
 quick: .venv/test.stamp ## The tests that need no browser and no server, in seconds
-	$(BIN)/pytest tests $(IN_TWO) -m "not server and not browser and not thorough" -q
-	$(BIN)/pytest tests -m "not server and not browser and not thorough and not long" -q
+	$(BIN)/pytest tests $(IN_TWO) -m "not server and not browser and not thorough and not long" -q
 
 lint: .venv/test.stamp ## ruff, bandit, import-linter, migrations up to date
 	$(BIN)/ruff check .
@@ -59,10 +56,8 @@ types: .venv/test.stamp node_modules/.stamp ## mypy, and tsc over the JavaScript
 js: .venv/test.stamp ## The JavaScript tests
 	$(BIN)/node --test "tests/js/*.test.js"
 
-python: .venv/test.stamp ## The Python tests, without the browser
-	$(BIN)/pytest tests $(IN_TWO)
 python: .venv/test.stamp node_modules/.stamp ## The Python tests, without the browser
-	$(BIN)/pytest tests -m "not long"
+	$(BIN)/pytest tests $(IN_TWO) -m "not long"
 
 browser: browser-tools ## The browser tests
 	$(BIN)/pytest e2e $(IN_TWO) -m "not long"

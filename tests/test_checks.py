@@ -203,7 +203,6 @@ MISTAKES: list[tuple[str, Mistake]] = [
     ("E021", download_host(origin="https://[::2]:8443")),
     ("E022", download_host(ALLOWED_HOSTS=["content.test"])),
     ("E022", download_host(CSRF_TRUSTED_ORIGINS=["https://content.test:8443"])),
-    ("W002", uploads_setting(ROOT="uploads-data")),
     ("E012", uploads_setting(CORS_ORIGINS=["app.example.org"])),
     ("E012", uploads_setting(CORS_ORIGINS=["https://app.example.org/"])),
     ("E012", uploads_setting(CORS_ORIGINS=["https://App.example.org"])),
@@ -211,7 +210,7 @@ MISTAKES: list[tuple[str, Mistake]] = [
     ("E012", uploads_setting(CORS_ORIGINS=["https://*.example.org"])),
     ("E012", uploads_setting(CORS_ORIGINS=["null"])),
     ("E012", uploads_setting(CORS_ORIGINS=["*", "https://app.example.org"])),
-    ("W002", uploads_setting(ROOT="uploads")),
+    ("W002", uploads_setting(ROOT="uploads-data")),
     ("W004", setting("MIGRATION_MODULES", {"uploads": None})),
     ("W005", tasks("django_tasks.backends.immediate.Immediate")),
     ("W005", setting("TASKS", None)),
@@ -285,6 +284,7 @@ def test_another_spelling_of_a_served_folder_is_found_where_case_makes_no_differ
     assert ids() == {"uploads.E004"}
 
 
+@pytest.mark.parametrize(
     "origins",
     [
         ["*"],

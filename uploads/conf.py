@@ -117,17 +117,13 @@ def parse(given: Mapping[str, Any]) -> Config:
     for name, convert in _CONVERTED.items():
         if name in values:
             values[name] = convert(values[name])
-    if "validators" in values:
-        values["validators"] = _strings(values["validators"], "VALIDATORS", "dotted paths")
-    if "cors_origins" in values:
-        values["cors_origins"] = _strings(values["cors_origins"], "CORS_ORIGINS", "origins")
     config = Config(**values)
     _check(config)
     _check_serving(config)
     return config
 
 
-def _strings(value: Any, key: str, what: str) -> tuple[str, ...]:
+def _strings(key: str, what: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
         return tuple(value)
     raise ImproperlyConfigured(f'UPLOADS["{key}"] must be a list of {what}')
@@ -162,7 +158,8 @@ def _check_quota(key: str, value: Any) -> None:
 
 
 _CONVERTED: dict[str, Callable[[Any], Any]] = {
-    "validators": _paths,
+    "validators": partial(_strings, "VALIDATORS", "dotted paths"),
+    "cors_origins": partial(_strings, "CORS_ORIGINS", "origins"),
     "allowed_extensions": partial(_extensions, "ALLOWED_EXTENSIONS"),
     "denied_extensions": partial(_extensions, "DENIED_EXTENSIONS"),
     "group_quotas": _group_quotas,

@@ -234,7 +234,7 @@ UPLOADS = {
     **guards(os.environ),
     "ACCEL_PREFIX": os.environ.get("HOLDFAST_ACCEL_PREFIX", ""),
     "DOWNLOAD_ORIGIN": os.environ.get("HOLDFAST_DOWNLOAD_ORIGIN", ""),
-    "CORS_ORIGINS": [o for o in os.environ.get("HOLDFAST_CORS_ORIGINS", "").split(",") if o],
+    "CORS_ORIGINS": names("HOLDFAST_CORS_ORIGINS"),
 }
 
 

@@ -4,9 +4,6 @@ Each message says what is wrong, why it matters, and as its hint the lines that 
 all are: docs/integrate.md.
 """
 
-from . import browsing, database, downloads, folders, pages, serving, tasks
+from . import browsing, database, downloads, folders, origins, pages, serving, tasks
 
-__all__ = ["browsing", "database", "downloads", "folders", "pages", "serving", "tasks"]
-from . import browsing, database, folders, origins, pages, serving, tasks
-
-__all__ = ["browsing", "database", "folders", "origins", "pages", "serving", "tasks"]
+__all__ = ["browsing", "database", "downloads", "folders", "origins", "pages", "serving", "tasks"]

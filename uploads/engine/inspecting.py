@@ -22,7 +22,7 @@ from uploads.core.signatures import (
     program_header,
 )
 from uploads.errors import ContentRefused, FileTypeNotAllowed
-from uploads.models import FileSession, SessionStatus
+from uploads.models import FileSession, Role, SessionStatus
 from uploads.storage import get_store
 
 from .access import reread
@@ -108,7 +108,8 @@ def check_first_chunk(session: FileSession, index: int, head: bytes) -> None:
     Raises ContentRefused: the upload has failed then, and nothing more needs to be sent.
     """
     is_enough = len(head) >= min(HEAD_LENGTH, session.plan.size)
-    if index or not is_enough:
+    # A part begins anywhere in the file that it is of.
+    if index or not is_enough or session.role == Role.PART:
         return
     try:
         check_head(session.filename, session.mime_type, head)

@@ -276,9 +276,6 @@ def _created(
             record(session.pk, EventKind.OPENED)
             if session.status == SessionStatus.ASSEMBLING:
                 record(session.pk, EventKind.RECEIVED)
-            _look_again_if_complete(owner, offer)
-            check_quota(owner)
-    except (IntegrityError, _LookAgainError, QuotaExceeded, StorageFull, StorageUnavailable):
             if parts:
                 JoinedPart.objects.bulk_create(
                     JoinedPart(whole=session, position=position, part_id=part.pk)
@@ -287,7 +284,8 @@ def _created(
                 enqueue_finish(session.pk)
             else:
                 _look_again_if_complete(owner, offer)
-    except (IntegrityError, _LookAgainError, StorageFull, StorageUnavailable):
+            check_quota(owner)
+    except (IntegrityError, _LookAgainError, QuotaExceeded, StorageFull, StorageUnavailable):
         store.discard(session.pk)
         raise
     if session.status == SessionStatus.ASSEMBLING:
