@@ -14,12 +14,12 @@ from tests.support.signatures import file_of
 from tests.support.tasks import run_tasks
 from uploads.core.digests import Digest
 from uploads.engine.appending import append
-from uploads.engine.opening import Outcome
+from uploads.engine.opening import Offer, Outcome, open_session, open_whole
 from uploads.engine.reasons import HIDDEN_FILE, HIDDEN_PROGRAM, OTHER_KIND
 from uploads.engine.receiving import receive_chunk
 from uploads.engine.renaming import rename
 from uploads.errors import ContentRefused, DigestMismatch, FileTypeNotAllowed, SessionFailed
-from uploads.models import EventKind, FileSession, SessionStatus
+from uploads.models import EventKind, FileSession, Role, SessionStatus
 from uploads.signals import upload_failed
 
 CHUNK = 4096
@@ -118,6 +118,19 @@ def test_a_stream_of_false_content_is_refused_as_soon_as_its_first_chunk_is_whol
     with pytest.raises(ContentRefused):
         append(session, 0, BytesIO(PDF), len(PDF))
     assert fresh(session).status == SessionStatus.FAILED
+
+
+def test_a_part_of_a_file_begins_anywhere_in_it_and_the_whole_is_looked_at(alice: User) -> None:
+    for name, expected in (("a.png", SessionStatus.COMPLETED), ("a.pdf", SessionStatus.FAILED)):
+        parts = []
+        for data in (PNG, PDF):
+            offer = Offer(name, len(data), chunk_size=CHUNK, role=Role.PART)
+            session = open_session(alice, offer)[1]
+            append(session, 0, BytesIO(data), len(data))
+            parts.append(fresh(session))
+        whole = open_whole(alice, Offer(name, None), parts)
+        run_tasks()
+        assert fresh(whole).status == expected
 
 
 def test_what_the_first_chunk_is_too_small_to_show_the_whole_file_does(alice: User) -> None:

@@ -11,17 +11,20 @@ from pytest_django import Settings
 
 from tests.support.bodies import payload
 from tests.support.sessions import age, begin, fresh, handshake, send, send_all, upload
+from tests.support.tasks import run_tasks
 from tests.support.threads import at_once
 from uploads.engine.appending import append
 from uploads.engine.completing import complete
-from uploads.engine.opening import Offer, open_session
+from uploads.engine.finishing import finish
+from uploads.engine.opening import Offer, open_session, open_whole
 from uploads.engine.quotas import bytes_used, quota_of
+from uploads.engine.reasons import NO_ROOM
 from uploads.engine.removing import remove
 from uploads.engine.sizing import declare_size
 from uploads.engine.transitions import expire_if_due
 from uploads.engine.trash import purge_trash, restore, trash
 from uploads.errors import QuotaExceeded
-from uploads.models import FileSession, SessionStatus
+from uploads.models import FileSession, Role, SessionStatus
 from uploads.storage import get_store
 
 DATA = payload(350)
@@ -186,6 +189,46 @@ def test_streams_at_once_never_get_more_together(alice: User) -> None:
     results = at_once(jobs)
     assert any(isinstance(result, QuotaExceeded) for result in results)
     assert 900 < bytes_used(alice) <= 1000
+
+
+def part(owner: User, data: bytes, size: int | None = -1) -> FileSession:
+    """An upload that a whole is to be joined of, with all its bytes in."""
+    declared = len(data) if size == -1 else size
+    session = open_session(owner, Offer("part", declared, chunk_size=100, role=Role.PART))[1]
+    append_all(session, data)
+    return fresh(session)
+
+
+def test_what_is_joined_counts_once_however_much_of_the_quota_it_is(alice: User) -> None:
+    parts = [part(alice, payload(500, seed)) for seed in (1, 2)]
+    assert bytes_used(alice) == 1000
+    session = open_whole(alice, Offer("whole.bin", None, chunk_size=100), parts)
+    assert bytes_used(alice) == 1000
+    run_tasks()
+    assert fresh(session).status == SessionStatus.COMPLETED
+    assert bytes_used(alice) == 1000
+
+
+def test_the_same_parts_joined_twice_count_twice(alice: User) -> None:
+    first, second = part(alice, payload(300, 1)), part(alice, payload(300, 2))
+    open_whole(alice, Offer("whole.bin", None, chunk_size=100), [first, second])
+    with pytest.raises(QuotaExceeded):
+        open_whole(alice, Offer("other.bin", None, chunk_size=100), [second, first])
+    run_tasks()
+    assert bytes_used(alice) == 600
+
+
+def test_parts_whose_size_was_unknown_are_counted_when_they_are_joined(alice: User) -> None:
+    first, second = part(alice, payload(300, 1), None), part(alice, payload(300, 2), None)
+    orders = [("whole.bin", [first, second]), ("other.bin", [second, first])]
+    wholes = [open_whole(alice, Offer(n, None, chunk_size=100), p) for n, p in orders]
+    for session in (first, second):
+        declare_size(fresh(session), 300)
+    for whole in wholes:
+        finish(whole.pk)
+    statuses = [fresh_row(whole).status for whole in wholes]
+    assert sorted(statuses) == ["completed", "failed"]
+    assert fresh_row(wholes[statuses.index("failed")]).error == NO_ROOM
 
 
 def test_no_quota_costs_no_query(alice: User, settings: Settings) -> None:

@@ -164,6 +164,8 @@ def flat(*parts: Iterable[Rule]) -> list[Rule]:
 _UPLOAD = "uploads/<uuid:session_id>"
 _V1 = "api/v1/uploads/<uuid:session_id>"
 _OFFER = as_json(filename="new.bin", size=10)
+_TUS = {"Tus-Resumable": "1.0.0"}
+_CREATION = {**_TUS, "Upload-Length": "10"}
 _SIGNED = {"Content-Digest": content_digest(FIRST)}
 _COLLECTION = "collections/internal/<int:pk>"
 _PIECE = with_file(upload_id="@", offset="100")
@@ -258,6 +260,26 @@ PROTOCOLS = flat(
             ("^api/chunked-upload/complete$", "/api/chunked-upload/complete"),
         )
     ),
+    # As they are: a client's first request, one that goes on, one that ends it.
+    public("files/", "OPTIONS", 204),
+    api("files/", "POST", 201, UPLOAD, headers=_CREATION),
+    public("^files$", "OPTIONS", 204, address="/files"),
+    api("^files$", "POST", 201, UPLOAD, headers=_CREATION, address="/files"),
+    public("files/<uuid:session_id>", "OPTIONS", 204, names="open", others=204),
+    api("files/<uuid:session_id>", "HEAD", 200, SEE, headers=_TUS, names="open"),
+    # Not from where it goes on.
+    api(
+        "files/<uuid:session_id>",
+        "PATCH",
+        409,
+        UPLOAD,
+        body=lambda _: Body("application/offset+octet-stream", FIRST),
+        headers={**_TUS, "Upload-Offset": "7"},
+        names="open",
+    ),
+    api("files/<uuid:session_id>", "DELETE", 204, END, headers=_TUS, names="open"),
+    api("^files/", "POST HEAD PATCH DELETE", 404, ANY, headers=_TUS, address="/files/none"),
+    public("^files/", "OPTIONS", 204, address="/files/none"),
     api("^(?:uploads/sessions|upload)(/|$)", " ".join(METHODS), 404, ANY, address="/upload/none"),
     api("^api/(?:v1|chunked-upload)(/|$)", " ".join(METHODS), 404, ANY, address="/api/v1/none"),
 )

@@ -127,7 +127,7 @@ def _verify(session: FileSession, data: StagedFile) -> str | None:
     Of a whole, its parts are copied first, and what is damaged is missing in those.
     """
     if session.role == Role.WHOLE:
-        return join(session, data, _heartbeat(session))
+        return _joined(session, data)
     plan = session.plan
     fingerprints = {
         index: bytes(value)
@@ -144,6 +144,14 @@ def _verify(session: FileSession, data: StagedFile) -> str | None:
         _reopen(session, reading.damaged)
         return None
     return reading.sha256()
+
+
+def _joined(whole: FileSession, data: StagedFile) -> str | None:
+    try:
+        return join(whole, data, _heartbeat(whole))
+    except CannotJoin as reason:
+        _fail(whole, str(reason))
+        return None
 
 
 def _agrees(session: FileSession, computed: str) -> bool:

@@ -17,12 +17,14 @@ from django.contrib.auth.models import AbstractBaseUser
 from uploads import conf
 from uploads.core.bitmap import Bitmap
 from uploads.core.plan import MIB, grown_chunk_size
+from uploads.errors import QuotaExceeded
 from uploads.failpoints import Failpoint, reach
 from uploads.models import FileChunk, FileSession, JoinedPart, Role, SessionStatus
 from uploads.storage import StagedFile, StagingMissing, get_store
 
 from .durability import synced_transaction
-from .reasons import PART_GONE, WHOLE_TOO_LARGE
+from .quotas import check_quota
+from .reasons import NO_ROOM, PART_GONE, WHOLE_TOO_LARGE
 from .rechecking import drop_damaged
 from .removing import cancel
 from .room import check_room
@@ -86,8 +88,8 @@ def join(whole: FileSession, data: StagedFile, beat: Callable[[], None]) -> str 
     """Fill `data`, which is locked, with the bytes of the parts; their SHA-256 together.
 
     None when something of a part was damaged. The whole has its size then, and all its chunks.
-    `beat` is called often. Raises StagingMissing when a part is there no more, StorageFull,
-    StorageUnavailable.
+    `beat` is called often. Raises CannotJoin, StagingMissing when a part is there no more,
+    StorageFull, StorageUnavailable.
     """
     parts = _parts(whole)
     size = sum(part.plan.size for part in parts)
@@ -156,7 +158,7 @@ def _fingerprints(part: FileSession) -> dict[int, bytes]:
 
 
 def _record(whole: FileSession, size: int) -> None:
-    """Its size, and that all is in: no chunk of its own has a fingerprint."""
+    """Its size, and that all is in: no chunk of its own has a fingerprint. Raises CannotJoin."""
     chunk_size = grown_chunk_size(size, whole.chunk_size)
     total = -(-size // chunk_size)
     changes: dict[str, Any] = {
@@ -166,7 +168,13 @@ def _record(whole: FileSession, size: int) -> None:
         "received_count": total,
     }
     reach(Failpoint.JOIN_RECORD)
-    with synced_transaction():
-        FileSession.objects.filter(pk=whole.pk, status=SessionStatus.ASSEMBLING).update(**changes)
+    try:
+        with synced_transaction():
+            own = FileSession.objects.filter(pk=whole.pk, status=SessionStatus.ASSEMBLING)
+            own.update(**changes)
+            # Its parts have been counted until now; but another may be joined of them too.
+            check_quota(whole.owner)
+    except QuotaExceeded as error:
+        raise CannotJoin(NO_ROOM) from error
     for name, value in changes.items():
         setattr(whole, name, value)

@@ -123,6 +123,7 @@ def open_whole(owner: AbstractBaseUser, offer: Offer, parts: Sequence[FileSessio
     size = None if None in sizes else sum(size or 0 for size in sizes)
     offer = replace(offer, size=size, role=Role.WHOLE)
     check_admission(offer.admission, offer.filename, size, offer.mime_type)
+    check_name(offer.filename, offer.mime_type)
     check_size(size or 0, offer.sha256 if size else "")
     try:
         return _created(owner, offer, parts)

@@ -15,7 +15,14 @@ from django.db.models.functions import Coalesce
 
 from uploads import conf
 from uploads.errors import QuotaExceeded
-from uploads.models import FileSession, FileSessionQuerySet, SessionStatus, Usage
+from uploads.models import (
+    FileSession,
+    FileSessionQuerySet,
+    JoinedPart,
+    Role,
+    SessionStatus,
+    Usage,
+)
 
 from . import usage
 
@@ -110,7 +117,7 @@ def _most_generous(limits: Iterable[int | None]) -> int | None:
 
 
 def _used(owner: AbstractBaseUser, kept: Usage) -> _Used:
-    open_ones, reserved = _sums(FileSession.objects.owned_by(owner).open())
+    open_ones, reserved = _sums(_open(owner))
     completed = FileSession.objects.trash_of(owner).filter(status=SessionStatus.COMPLETED)
     trashed, restorable = _sums(completed)
     return _Used(
@@ -118,6 +125,15 @@ def _used(owner: AbstractBaseUser, kept: Usage) -> _Used:
         files=kept.stored_files + open_ones + trashed,
         uploads=open_ones,
     )
+
+
+def _open(owner: AbstractBaseUser) -> FileSessionQuerySet:
+    """Unfinished uploads, but for the parts of a whole that counts with all its bytes already."""
+    joined = JoinedPart.objects.filter(
+        whole__owner_id=owner.pk, whole__status=SessionStatus.ASSEMBLING, whole__size__isnull=False
+    )
+    sessions = FileSession.objects.owned_by(owner).open()
+    return sessions.exclude(role=Role.PART, pk__in=joined.values("part_id"))
 
 
 def _sums(sessions: FileSessionQuerySet) -> tuple[int, int]:

@@ -24,11 +24,10 @@ HIDDEN_FILE = gettext_noop(
     "and send that."
 )
 PART_GONE = gettext_noop("A part that it was to be joined of is not there any more.")
+NO_ROOM = gettext_noop("With it you would have more than you may have here.")
 WHOLE_TOO_LARGE = gettext_noop("Its parts together are larger than this server takes files.")
 
 
 def is_refusal(error: str) -> bool:
     """Whether somebody has looked at the content and does not take it, and would not again."""
-    return error not in {"", DATA_LOST, OTHER_HASH}
-    """Whether it failed in words of a validator of the project, and would do so again."""
-    return error not in {"", DATA_LOST, OTHER_HASH, PART_GONE, WHOLE_TOO_LARGE}
+    return error not in {"", DATA_LOST, OTHER_HASH, PART_GONE, NO_ROOM, WHOLE_TOO_LARGE}

@@ -43,7 +43,7 @@ def handshake(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
 @endpoint("GET", "HEAD", "DELETE", needs={**SEEING_ONE, "DELETE": ENDING})
 def session(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> HttpResponseBase:
     if request.method == "DELETE":
-        _remove(request, get_session(user, session_id))
+        remove(request, get_session(user, session_id))
         return HttpResponse(status=204)
     return _session_response(user, session_id)
 
@@ -189,7 +189,7 @@ def _urls(session: FileSession) -> dict[str, str]:
     }
 
 
-def _remove(request: HttpRequest, session: FileSession) -> None:
+def remove(request: HttpRequest, session: FileSession) -> None:
     """What has ended, be it at this very moment, goes for good: that needs more than to cancel."""
     ended = removing.cancel(session)
     if ended is None:

@@ -34,6 +34,7 @@ STATUSES: dict[type[UploadError], int] = {
     errors.InvalidRequest: 400,
     errors.NotAuthenticated: 401,
     errors.CsrfFailed: 403,
+    errors.InsufficientScope: 403,
     errors.NotFound: 404,
     errors.ChunkNotFound: 404,
     errors.MethodNotAllowed: 405,
@@ -45,6 +46,7 @@ STATUSES: dict[type[UploadError], int] = {
     # There is nothing to go on with.
     errors.SessionFailed: 410,
     errors.SessionGone: 410,
+    errors.LinkExpired: 410,
     errors.LengthRequired: 411,
     errors.PreconditionFailed: 412,
     errors.TooLarge: 413,

@@ -18,9 +18,10 @@ from uploads.engine.recovery import recover_if_stuck
 from uploads.engine.transitions import refusal
 from uploads.errors import InvalidRequest, JoinedOnly, NotFound, SessionNotFound, UploadError
 from uploads.models import FileSession, Role, SessionStatus
-from uploads.protocols import auth
+from uploads.protocols import auth, native
 from uploads.protocols.endpoint import endpoint
 from uploads.protocols.request_log import about
+from uploads.protocols.scopes import ANY, BY_METHOD, ENDING, SEEING_ONE
 
 from . import answers, cors, headers
 from .taking import Body, take
@@ -64,19 +65,35 @@ def uploads(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
 
 
 @_of_tus
-@endpoint("HEAD", "PATCH", "DELETE", "OPTIONS", authenticate=_authenticate, refuse=answers.refused)
+@endpoint(
+    "HEAD",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    needs={**SEEING_ONE, "DELETE": ENDING},
+    authenticate=_authenticate,
+    refuse=answers.refused,
+)
 def upload(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> HttpResponseBase:
     if request.method == "PATCH":
         return _patched(request, get_session(user, session_id))
     if request.method == "DELETE":
-        removing.remove(get_session(user, session_id))
+        native.remove(request, get_session(user, session_id))
         return HttpResponse(status=204)
     session = _present(user, session_id)
     return HttpResponse(headers=answers.description(request, session))
 
 
 @_of_tus
-@endpoint("POST", "HEAD", "PATCH", "DELETE", authenticate=_authenticate, refuse=answers.refused)
+@endpoint(
+    "POST",
+    "HEAD",
+    "PATCH",
+    "DELETE",
+    needs=dict.fromkeys(BY_METHOD, ANY),
+    authenticate=_authenticate,
+    refuse=answers.refused,
+)
 def unknown(request: HttpRequest, user: AbstractBaseUser, *_: str) -> HttpResponseBase:
     raise NotFound(
         "No upload has an address like this: use the `Location` that creating it answered."
