@@ -11,10 +11,10 @@ from tusclient.client import TusClient
 from tusclient.exceptions import TusUploadFailed
 from tusclient.uploader.uploader import Uploader
 
-from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.signatures import content_for
 from tests.support.tus_js import TusJs, tus_js
 from tests.support.tus_log import patches
 from tests.support.waiting import wait_until
@@ -23,7 +23,7 @@ from uploads.core.plan import KIB, MIB
 pytestmark = pytest.mark.server
 
 SIZE = 11 * MIB + 12_345
-DATA = payload(SIZE, seed=90)
+DATA = content_for("film.mkv", SIZE, seed=90)
 #: What requests and answers have around the bytes.
 SMALL_TALK = 64 * KIB
 

@@ -65,7 +65,7 @@ def told_offset(client: NativeClient, js: TusJs) -> int:
 def test_a_gibibyte_arrives_whole_through_two_kills_and_five_cuts(
     server: Server, token: str, client: NativeClient, folder: Path
 ) -> None:
-    film = folder / "film.mkv"
+    film = folder / "survey.raw"
     sha256 = written(film)
     with Proxy(server.port) as proxy:
         given = {"endpoint": f"{proxy.url}/files/", "token": token, "path": str(film)}
