@@ -17,6 +17,7 @@ _SHAPES = {
     "uploads.protocols.json_api": _PROBLEM,
     "uploads.protocols.parts": _PROBLEM,
     "uploads.protocols.form": _PROBLEM,
+    "uploads.protocols.tus.views": _PROBLEM,
     "uploads.protocols.chunked_upload": _DETAIL,
 }
 #: How often a path ends where it may go on.
@@ -102,7 +103,7 @@ def _piece(pattern: URLPattern | URLResolver) -> tuple[str, bool]:
 def _group(names: tuple[str, ...], module: str) -> str:
     """What the address is counted as."""
     if module.startswith("uploads.protocols."):
-        return module.removeprefix("uploads.protocols.")
+        return module.removeprefix("uploads.protocols.").partition(".")[0]
     if "admin" in names:
         return "admin"
     if module == "uploads.urls":

@@ -186,7 +186,9 @@ def _broken(value: Any, sender: Sender, hostile: Hostile) -> Any:
 
 
 def structured(draft: Draft, sender: Sender, hostile: Hostile) -> None:
-    name = sender.rng.choice(["Content-Digest", "Content-Digest", "Repr-Digest", "Content-Type"])
+    tus = [name for name, _ in draft.headers if name.startswith("Upload-")]
+    digests = ["Content-Digest", "Content-Digest", "Repr-Digest"]
+    name = sender.rng.choice([*(tus or digests), "Content-Type"])
     if name == "Content-Type":
         draft.freeze()
         draft.set(name, sender.rng.choice(MEDIA_TYPES)[:_LARGE_HEADER])

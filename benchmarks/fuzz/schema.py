@@ -25,7 +25,8 @@ _NOT_KEPT = {"content-length", "authorization", "host", "connection"}
 
 def drafts_of(seed: int, count: int, known: list[Address]) -> list[Draft]:
     """Some `count` of them, as many of each operation. The same for the same seed."""
-    schemathesis.openapi.media_type("application/octet-stream", strategies.binary(max_size=100))
+    for media_type in ("application/octet-stream", "application/offset+octet-stream"):
+        schemathesis.openapi.media_type(media_type, strategies.binary(max_size=100))
     config = {"generation": {"with-security-parameters": False, "database": "none"}}
     schema = schemathesis.openapi.from_path(DOCUMENT, config=schemathesis.Config.from_dict(config))
     schema.config.update(base_url="http://localhost")

@@ -1,6 +1,7 @@
 """Right requests to the addresses of the protocols, each for an upload that is there."""
 
 import base64
+import hashlib
 from collections.abc import Callable
 from random import Random
 
@@ -213,6 +214,39 @@ def _send(sender: Sender, address: Address) -> Draft:
     return draft
 
 
+def _tus_creation(sender: Sender, address: Address) -> Draft:
+    draft = Draft(address, "POST", address.path({}))
+    draft.set("Tus-Resumable", "1.0.0")
+    if sender.maybe(0.8):
+        draft.set("Upload-Length", str(sender.size()))
+    else:
+        draft.set("Upload-Defer-Length", "1")
+    name = base64.b64encode(b"report.pdf").decode()
+    draft.set("Upload-Metadata", sender.rng.choice([f"filename {name}", f"name {name},empty"]))
+    if sender.maybe(0.2):
+        draft.set("Upload-Concat", "partial")
+    return draft
+
+
+def _tus_upload(sender: Sender, address: Address) -> Draft:
+    upload = sender.upload("begun", "half", "endless", "small")
+    path = address.path({"session_id": upload.id})
+    if sender.maybe(0.3):
+        draft = Draft(address, sender.rng.choice(["HEAD", "HEAD", "OPTIONS", "DELETE"]), path)
+        draft.set("Tus-Resumable", "1.0.0")
+        return draft
+    start = {"half": upload.chunk_size, "endless": 200}.get(upload.role, 0)
+    data = upload.data[start : start + 300]
+    draft = Draft(address, "PATCH", path, raw=data)
+    draft.set("Tus-Resumable", "1.0.0")
+    draft.set("Content-Type", "application/offset+octet-stream")
+    draft.set("Upload-Offset", str(start))
+    if sender.maybe():
+        digest = base64.b64encode(hashlib.sha1(data).digest()).decode()
+        draft.set("Upload-Checksum", f"sha1 {digest}")
+    return draft
+
+
 def _places(sender: Sender) -> dict[str, str]:
     return {"pk": str(sender.rng.choice(sender.person.collections))}
 
@@ -239,6 +273,8 @@ SHAPES: dict[str, Shape] = {
     "uploads:chunked-upload": _chunked,
     "uploads:chunked-upload-complete": _chunked_complete,
     "uploads:send": _send,
+    "uploads:tus-uploads": _tus_creation,
+    "uploads:tus-upload": _tus_upload,
     "topic_collections:chunk-upload": _chunked,
     "topic_collections:complete": _chunked_complete,
 }
