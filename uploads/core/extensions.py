@@ -16,16 +16,16 @@ def _words(text: str) -> frozenset[str]:
 #: What a web server may run where somebody unpacks it into a served folder, also in the middle of
 #: a name: some servers act upon every part of it.
 SERVER_PAGES = _words(
-    "asa asax ascx ashx asmx asp aspx cer cfm cgi htaccess htpasswd jsp jspx phar php php3 php4 "
+    "asa asax ascx ashx asmx asp aspx cfm cgi htaccess htpasswd jsp jspx phar php php3 php4 "
     "php5 php7 php8 phps pht phtml shtml"
 )
-#: What runs, or sends elsewhere, on a double click, and is not made to be edited. Languages that
-#: people write (js, py, sh, ps1) are not among it, nor what browsers show (html, svg): content is
-#: never shown on the site's own origin.
+#: What runs, or leads elsewhere, on a double click. But for those of Windows itself (bat, cmd,
+#: vbs), languages that people write (js, py, sh, ps1, vb) are not among it, nor what browsers show
+#: (html, svg): content is never shown on the site's own origin.
 PROGRAMS = _words(
-    "appinstaller application appref-ms bat chm cmd com command cpl dll exe gadget hta inf ins "
-    "isp jnlp jse lnk mht mhtml msc msi msix msp mst ocx pif reg scf scr sct search-ms "
-    "settingcontent-ms shb sys theme url vb vbe vbs vxd website wsc wsf wsh xll"
+    "appinstaller application appref-ms bat chm cmd com command cpl dll exe gadget hta ins isp "
+    "jnlp jse lnk msc msi msix msp mst ocx pif reg scf scr sct search-ms settingcontent-ms shb sys "
+    "url vbe vbs vxd website wsc wsf wsh xll"
 )
 #: Whole names that change how a web server treats a folder.
 SERVER_FILES = frozenset({"web.config", ".user.ini"})

@@ -1,9 +1,8 @@
 """The handshake: here is my file; what do you still need?"""
 
 import hashlib
-from contextlib import suppress
-from dataclasses import dataclass
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import uuid4
@@ -289,12 +288,10 @@ def _created(
     except (IntegrityError, _LookAgainError, QuotaExceeded, StorageFull, StorageUnavailable):
         store.discard(session.pk)
         raise
-    if session.status == SessionStatus.ASSEMBLING:
+    if session.status == SessionStatus.ASSEMBLING and not parts:
         # A validator that is down delays: it is begun, and recovery asks again.
         with suppress(Unavailable):
             finish(session.pk)
-    if session.status == SessionStatus.ASSEMBLING and not parts:
-        finish(session.pk)
         return reread(session)
     return session
 
