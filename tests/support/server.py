@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,11 +23,38 @@ USER = "admin"
 START_SECONDS = 60.0
 
 
+#: Below those that a system gives to outgoing connections: of these one may be taken while a server
+#: that is killed has not started again.
+_FIRST_PORT, _PORTS_EACH = 10_000, 4_000
+
+
+def _own_ports() -> Iterator[int]:
+    """Of this process alone among those that test side by side, over and over.
+
+    A server shares its port with whoever binds it within the seconds of its start: two would take
+    turns with each other's requests.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = _FIRST_PORT + worker % 5 * _PORTS_EACH
+    # Not where an earlier run began: what it has served is kept in mind by its clients.
+    start = os.getpid() * 61 % _PORTS_EACH
+    return cycle(first + (start + number) % _PORTS_EACH for number in range(_PORTS_EACH))
+
+
+_ports = _own_ports()
+
+
 def free_port() -> int:
+    return next(port for port in _ports if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def is_alive(pid: int) -> bool:
