@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Request
 from tests.support.bodies import payload, sha256
 from tests.support.client import NativeClient
 from tests.support.server import Server
+from tests.support.signatures import content_for
 from tests.support.waiting import wait_until
 
 from .support import PATIENCE, Complaints, Dashboard, Person, make_people, status
@@ -44,7 +45,7 @@ def test_a_download_of_the_dashboard_comes_from_there_without_a_cookie(
     context.on("request", lambda r: there.append(r) if f"//{CONTENT_HOST}:" in r.url else None)
     dashboard = Dashboard(context.new_page()).sign_in(person)
     film = folder / "film.mkv"
-    film.write_bytes(payload(SIZE, seed=60))
+    film.write_bytes(content_for(film.name, SIZE, seed=60))
     row = dashboard.upload(film)
     with dashboard.page.expect_download() as download:
         row.link("Download").click()

@@ -104,7 +104,7 @@ def test_whoever_is_signed_out_meanwhile_loses_nothing(
     make_file: MakeFile,
 ) -> None:
     # What is refused at its head may be cut off in its body.
-    complaints.allow("status of 40[13]|net::ERR_CONNECTION")
+    complaints.allow("status of 40[13]|net::ERR_")
     page = dashboard.page
     names = [f"film {i}.mkv" for i in range(3)]
     proxy.hold_after(0)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,6 +14,7 @@ from django.utils.http import urlencode
 
 from uploads.engine.renaming import rename
 from uploads.models import FileSession, SessionEvent, SessionStatus
+from uploads.web import context
 
 from .documents import parse
 from .pages import LIST, PARTIAL, STATES, address, completed, make_session, names, trashed
@@ -223,3 +225,26 @@ def test_a_name_is_text_in_the_whole_document(alice: User, alice_client: Client,
         (title,) = re.findall(r"<title>(.*?)</title>", html, re.DOTALL)
         assert unescape(title).startswith("Uploads" if url == "/" else name)
         assert [e.get("id") for e in parse(html).having("data-session")] == [f"upload-{session.pk}"]
+
+
+def test_a_file_that_completes_while_the_list_is_read_is_on_it_once(
+    alice: User, alice_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = completed(alice)
+    own = FileSession.objects.filter(pk=session.pk)
+
+    def completing(read: Callable[..., Any]) -> Callable[..., Any]:
+        def after_the_first_read(*given: Any) -> Any:
+            found = read(*given)
+            own.update(status=SessionStatus.COMPLETED)
+            return found
+
+        return after_the_first_read
+
+    for name in ("page_of", "_unfinished"):
+        monkeypatch.setattr(context, name, completing(getattr(context, name)))
+    for address_of_it in (LIST, "/"):
+        own.update(status=SessionStatus.ASSEMBLING)
+        text = alice_client.get(address_of_it, headers=PARTIAL).content.decode()
+        assert text.count(f'id="upload-{session.pk}"') == 1
+        assert "No file is complete yet" not in text

@@ -127,10 +127,17 @@ def list_context(user: AbstractBaseUser, listing: Listing) -> dict[str, Any]:
     """For partials/uploads/list.html."""
     now = timezone.now()
     own = FileSession.objects.owned_by(user)
+    # Before the page is read: what completes in between is on both then. The other way round it
+    # would be on neither, and nothing would be under way that had the list read again.
+    unfinished = _unfinished(user, now) if listing.is_front else []
     page = page_of(own, listing, conf.current().page_size)
+    if page.listing.is_front and not listing.is_front:
+        # The page that was asked for is gone, and this is the first.
+        unfinished = _unfinished(user, now)
     listing = page.listing
     rows = _rows(page.sessions, now)
-    unfinished = _unfinished(user, now) if listing.is_front else []
+    on_page = {row.session.pk for row in rows}
+    unfinished = [row for row in unfinished if row.session.pk not in on_page]
     usage = usage_of(user)
     quota = quota_of(user).bytes
     return {
