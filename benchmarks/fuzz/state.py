@@ -16,7 +16,13 @@ from uuid import UUID
 from uploads.engine.transitions import QUIET
 
 #: Not the state of anything: who is signed in to look at a page, what there is to migrate.
-_IGNORED_TABLES = {"django_session", "django_migrations", "sqlite_sequence"}
+#: The last counts wrong passwords, each of which is a refused request.
+_IGNORED_TABLES = {
+    "django_session",
+    "django_migrations",
+    "sqlite_sequence",
+    "axes_accessattempt",
+}
 #: When a token was used last is noted whatever it was used for.
 _IGNORED_COLUMNS = {("uploads_accesstoken", "last_used_at")}
 _IDS = re.compile(rb"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
