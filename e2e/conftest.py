@@ -99,6 +99,16 @@ def context(browser: Browser, proxy: Proxy, complaints: Complaints) -> Iterator[
 
 
 @pytest.fixture
+def lax_context(browser: Browser, proxy: Proxy, complaints: Complaints) -> Iterator[BrowserContext]:
+    """Other projects' pages have no policy as strict as ours."""
+    context = browser.new_context(base_url=proxy.url, bypass_csp=True)
+    context.set_default_timeout(PATIENCE)
+    complaints.watch(context)
+    yield context
+    context.close()
+
+
+@pytest.fixture
 def dashboard(context: BrowserContext, person: Person) -> Dashboard:
     return Dashboard(context.new_page()).sign_in(person)
 

@@ -3,18 +3,16 @@
 That pair is what pages around django-chunked-upload send files with.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page
 
-from tests.support.proxy import Proxy
 from uploads.core.plan import KIB, MIB
 
 from .conftest import MakeFile
-from .support import PATIENCE, Complaints, Dashboard, sha256_of
+from .support import Dashboard, sha256_of
 
 pytestmark = pytest.mark.browser
 
@@ -55,13 +53,8 @@ SENDING = """([url, csrf, piece]) => new Promise((resolve, reject) => {
 
 
 @pytest.fixture
-def context(browser: Browser, proxy: Proxy, complaints: Complaints) -> Iterator[BrowserContext]:
-    """Other projects' pages have no policy as strict as ours."""
-    context = browser.new_context(base_url=proxy.url, bypass_csp=True)
-    context.set_default_timeout(PATIENCE)
-    complaints.watch(context)
-    yield context
-    context.close()
+def context(lax_context: BrowserContext) -> BrowserContext:
+    return lax_context
 
 
 def send(page: Page, path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 from uploads.core.plan import KIB, MIB
 
 from .conftest import MakeFile
-from .support import CHUNK, NETWORK_ERRORS, PATIENCE, Complaints, Dashboard, Person, begin
+from .support import CHUNK, NETWORK_ERRORS, Complaints, Dashboard, Person, begin
 
 pytestmark = pytest.mark.browser
 
@@ -63,13 +63,8 @@ SENDING = """([options, csrf]) => {
 
 
 @pytest.fixture
-def context(browser: Browser, proxy: Proxy, complaints: Complaints) -> Iterator[BrowserContext]:
-    """Other projects' pages have no policy as strict as ours."""
-    context = browser.new_context(base_url=proxy.url, bypass_csp=True)
-    context.set_default_timeout(PATIENCE)
-    complaints.watch(context)
-    yield context
-    context.close()
+def context(lax_context: BrowserContext) -> BrowserContext:
+    return lax_context
 
 
 def choose(page: Page, path: Path, **options: Any) -> None:

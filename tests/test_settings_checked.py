@@ -79,20 +79,19 @@ def test_extensions_are_the_same_however_they_are_written() -> None:
     assert config.allowed_extensions == ("pdf", "tar.gz")
 
 
-def test_what_may_come_in_can_be_said_in_the_environment() -> None:
-    assert guards({}) == {}
-    environment = {
-        "HOLDFAST_ALLOWED_EXTENSIONS": "pdf, .txt,",
-        "HOLDFAST_DENIED_EXTENSIONS": "",
-        "HOLDFAST_QUOTA_BYTES": "1000",
-        "HOLDFAST_QUOTA_UPLOADS": "none",
-    }
-    assert guards(environment) == {
+def test_what_may_come_in_can_be_said_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert guards() == {}
+    monkeypatch.setenv("HOLDFAST_ALLOWED_EXTENSIONS", "pdf, .txt,")
+    monkeypatch.setenv("HOLDFAST_DENIED_EXTENSIONS", "")
+    monkeypatch.setenv("HOLDFAST_QUOTA_BYTES", "1000")
+    monkeypatch.setenv("HOLDFAST_QUOTA_UPLOADS", "None")
+    assert guards() == {
         "ALLOWED_EXTENSIONS": ["pdf", ".txt"],
         "DENIED_EXTENSIONS": [],
         "QUOTA_BYTES": 1000,
         "QUOTA_UPLOADS": None,
     }
     for text in ("", "5 GB", "-1", "1.5", "٣"):
+        monkeypatch.setenv("HOLDFAST_QUOTA_BYTES", text)
         with pytest.raises(ImproperlyConfigured, match="HOLDFAST_QUOTA_BYTES"):
-            guards({"HOLDFAST_QUOTA_BYTES": text})
+            guards()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, resolve
 
 from .values import Hostile
 
@@ -79,6 +79,15 @@ def matching(regex: str, rng: Random, hostile: Hostile) -> str:
 
 def addresses() -> list[Address]:
     return list(_walk(get_resolver(), (), ()))
+
+
+def name_at(path: str) -> str:
+    """Of the address that answers there; empty where none does."""
+    try:
+        match = resolve(path)
+    except Resolver404:
+        return ""
+    return ":".join((*match.namespaces, match.url_name or ""))
 
 
 def _walk(

@@ -6,11 +6,10 @@ from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from django.urls import Resolver404, resolve
 
 from tests.support.server import Server
 
-from .addresses import Address
+from .addresses import Address, name_at
 from .population import Person
 
 
@@ -83,16 +82,8 @@ def forms_of(
             reader.feed(answer.text)
             for action, is_multipart, fields, files in reader.found:
                 target = urlsplit(urljoin(path, action)).path
-                there = by_name.get(_name_of(target), address)
+                there = by_name.get(name_at(target), address)
                 names = tuple(name for name, _ in fields)
                 form = Form(there, target, is_multipart, fields, files)
                 found.setdefault((there.name, names), form)
     return list(found.values())
-
-
-def _name_of(path: str) -> str:
-    try:
-        match = resolve(path)
-    except Resolver404:
-        return ""
-    return ":".join((*match.namespaces, match.url_name or ""))

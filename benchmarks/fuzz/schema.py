@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 import hypothesis
 import requests
 import schemathesis
-from django.urls import Resolver404, resolve
 from hypothesis import HealthCheck, Phase, strategies
 from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import SearchStrategy
@@ -16,7 +15,7 @@ from schemathesis.core.result import Ok
 
 from uploads.web.api_page import DOCUMENT
 
-from .addresses import Address
+from .addresses import Address, name_at
 from .drafts import Draft
 
 #: What requests adds by itself, and what is decided for each request anew.
@@ -76,7 +75,7 @@ def _draft(case: Any, by_name: dict[str, Address]) -> Iterator[Draft]:
     except (ValueError, requests.RequestException):
         return
     parts = urlsplit(prepared.url or "")
-    address = by_name.get(_name_of(parts.path)) or by_name["uploads:sessions"]
+    address = by_name.get(name_at(parts.path)) or by_name["uploads:sessions"]
     headers = [
         (str(name), value if isinstance(value, str) else value.decode("latin-1"))
         for name, value in prepared.headers.items()
@@ -92,11 +91,3 @@ def _draft(case: Any, by_name: dict[str, Address]) -> Iterator[Draft]:
 def _only_known(given: dict[str, Any]) -> dict[str, Any]:
     names = {"method", "url", "headers", "files", "data", "params", "json", "cookies"}
     return {name: value for name, value in given.items() if name in names}
-
-
-def _name_of(path: str) -> str:
-    try:
-        match = resolve(path)
-    except Resolver404:
-        return ""
-    return ":".join((*match.namespaces, match.url_name or ""))

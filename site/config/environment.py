@@ -13,12 +13,18 @@ def names(variable: str, default: str = "") -> list[str]:
 
 def whole_number(variable: str, default: int, least: int = 1) -> int:
     """Raises ImproperlyConfigured for what is no number, or less than `least`."""
-    given = os.environ.get(variable, str(default))
+    given = os.environ.get(variable, str(default)).strip()
     if not (given.isascii() and given.isdecimal() and int(given) >= least):
         raise ImproperlyConfigured(
             f"{variable} is {given!r}; expected a whole number of {least} or more."
         )
     return int(given)
+
+
+def limit(variable: str) -> int | None:
+    """A whole number, or None for `none`. Raises ImproperlyConfigured for anything else."""
+    given = os.environ[variable].strip()
+    return None if given.lower() == "none" else whole_number(variable, 0, least=0)
 
 
 def switch(variable: str) -> bool:

@@ -231,7 +231,7 @@ TASKS = {"default": {"BACKEND": "uploads.engine.threads.ThreadBackend"}}
 UPLOADS = {
     "ROOT": CHUNKED_UPLOAD_PATH,
     "DURABILITY": os.environ.get("HOLDFAST_DURABILITY", "file"),
-    **guards(os.environ),
+    **guards(),
     "ACCEL_PREFIX": os.environ.get("HOLDFAST_ACCEL_PREFIX", ""),
     "DOWNLOAD_ORIGIN": os.environ.get("HOLDFAST_DOWNLOAD_ORIGIN", ""),
     "CORS_ORIGINS": names("HOLDFAST_CORS_ORIGINS"),

@@ -13,11 +13,13 @@ from tests.support.sessions import begin, content_files, fresh, handshake, send,
 from tests.support.signatures import file_of
 from tests.support.tasks import run_tasks
 from uploads.core.digests import Digest
+from uploads.engine import finishing
 from uploads.engine.appending import append
 from uploads.engine.opening import Offer, Outcome, open_session, open_whole
 from uploads.engine.reasons import HIDDEN_FILE, HIDDEN_PROGRAM, OTHER_KIND
 from uploads.engine.receiving import receive_chunk
 from uploads.engine.renaming import rename
+from uploads.engine.validating import validate
 from uploads.errors import ContentRefused, DigestMismatch, FileTypeNotAllowed, SessionFailed
 from uploads.models import EventKind, FileSession, Role, SessionStatus
 from uploads.signals import upload_failed
@@ -194,6 +196,23 @@ def test_a_file_is_renamed_only_to_what_it_is(alice: User) -> None:
         with pytest.raises(refusal):
             rename(session, name)
     assert fresh(session).filename == "b"
+
+
+def test_who_gives_a_file_its_right_name_while_it_is_verified_loses_nothing(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = begin(alice, PDF, filename="a.png", chunk_size=100)
+    for index, chunk in enumerate(cut(PDF, 100)):
+        send(session, index, chunk)
+
+    def renamed_first(content: Any) -> None:
+        if fresh(session).filename == "a.png":
+            rename(fresh(session), "a.pdf")
+        validate(content)
+
+    monkeypatch.setattr(finishing, "validate", renamed_first)
+    run_tasks()
+    assert (fresh(session).status, fresh(session).filename) == ("completed", "a.pdf")
 
 
 def test_without_the_check_of_content_only_names_count(alice: User, settings: Settings) -> None:

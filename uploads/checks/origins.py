@@ -1,6 +1,5 @@
 """Whose pages may upload here: a mistake there lets nobody in, or too many."""
 
-import re
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, register
@@ -9,10 +8,6 @@ from django.core.exceptions import ImproperlyConfigured
 from uploads import conf
 from uploads.protocols.tus.cors import ANY
 
-#: As a browser sends it (RFC 6454, section 6.2): lowercase, the port only where it is not the usual
-#: one, nothing behind. IPv6 in brackets.
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(?!80$|443$)[0-9]{1,5})?")
-
 
 @register("uploads")
 def check_cors_origins(**_: Any) -> list[CheckMessage]:
@@ -20,7 +15,7 @@ def check_cors_origins(**_: Any) -> list[CheckMessage]:
         origins = conf.current().cors_origins
     except ImproperlyConfigured:
         return []
-    wrong = [origin for origin in origins if origin != ANY and not _ORIGIN.fullmatch(origin)]
+    wrong = [origin for origin in origins if origin != ANY and not conf.ORIGIN.fullmatch(origin)]
     messages: list[CheckMessage] = [
         Error(
             f'UPLOADS["CORS_ORIGINS"] has {origin!r}, which no browser calls an origin: no page '

@@ -4,6 +4,7 @@ Downloads are attachments in a sandbox, so this is a second wall: for the browse
 program between that honours neither.
 """
 
+#: What a file is when nobody knows (RFC 2046, section 4.5.1).
 UNKNOWN = "application/octet-stream"
 
 #: Kinds whose parts, or whose program, have types of their own.

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
+from uploads.core.active import UNKNOWN
+from uploads.core.extensions import has_extension
 from uploads.errors import FileTypeNotAllowed, TooLarge
 from uploads.models import MAX_SCOPE_LENGTH
-
-#: What a file is when nobody knows (RFC 2046, section 4.5.1).
-UNKNOWN_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +47,15 @@ def check_admission(admission: Admission, filename: str, size: int | None, mime_
             "was sent: choose a smaller one.",
             limit=admission.max_size,
         )
-    if admission.extensions and not _has_extension(filename, admission.extensions):
+    if admission.extensions and not has_extension(filename, admission.extensions):
         allowed = [f".{extension}" for extension in admission.extensions]
         raise _not_allowed("ending in", allowed)
     if admission.types and not _is_of_type(mime_type, admission.types):
         raise _not_allowed("of the type", list(admission.types))
 
 
-def _has_extension(filename: str, extensions: tuple[str, ...]) -> bool:
-    return filename.lower().endswith(tuple(f".{extension}" for extension in extensions))
-
-
 def _is_of_type(mime_type: str, types: tuple[str, ...]) -> bool:
-    kind = mime_type.partition(";")[0].strip().lower() or UNKNOWN_TYPE
+    kind = mime_type.partition(";")[0].strip().lower() or UNKNOWN
     family = f"{kind.partition('/')[0]}/*"
     return kind in types or family in types
 

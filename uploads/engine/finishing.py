@@ -220,7 +220,12 @@ def _fail(session: FileSession, error: str, detail: str = "") -> None:
         session.pk,
         SessionStatus.ASSEMBLING,
         SessionStatus.FAILED,
-        only_if={"stored_file": session.stored_file, "sha256": session.sha256},
+        # Under another name it may be taken: then it is looked at again.
+        only_if={
+            "stored_file": session.stored_file,
+            "sha256": session.sha256,
+            "filename": session.filename,
+        },
         detail=detail,
         error=error,
         stored_file=None,

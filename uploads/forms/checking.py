@@ -2,14 +2,12 @@
 
 from typing import IO, Any, cast
 
-from django.core.exceptions import ValidationError
 from django.core.files.base import File
-from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 
-from uploads.core.filenames import clean_filename
 from uploads.engine.inspecting import check_file, check_name
 from uploads.errors import ContentRefused, FileTypeNotAllowed
+
+from .plain import clean_name, declared_type, refusal_of
 
 
 def validate_uploaded_file(file: "File[Any]") -> None:
@@ -17,26 +15,11 @@ def validate_uploaded_file(file: "File[Any]") -> None:
 
     Its name, its declared type and its content, by the same settings. Raises ValidationError.
     """
-    mime_type = getattr(file, "content_type", "") or ""
+    name, mime_type = clean_name(file), declared_type(file)
     try:
-        name = clean_filename(file.name or "")
         check_name(name, mime_type)
         check_file(name, mime_type, cast("IO[bytes]", file))
-    except ValueError as reason:
-        raise ValidationError(
-            _("The file has a name that cannot be used: %(reason)s. Rename it, choose it again."),
-            code="invalid_filename",
-            params={"reason": _(str(reason))},
-        ) from reason
-    except FileTypeNotAllowed as error:
-        raise ValidationError(
-            _(
-                "A file of this kind, or of this name, is not taken here. Nothing was lost: choose "
-                "another one, or give it its right name."
-            ),
-            code=error.code,
-        ) from error
-    except ContentRefused as error:
-        raise ValidationError(gettext(error.detail), code=error.code) from error
+    except (FileTypeNotAllowed, ContentRefused) as error:
+        raise refusal_of(error) from error
     finally:
         file.seek(0)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
+from django.core.files.base import File
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.functional import Promise
 from django.utils.translation import gettext
@@ -47,7 +48,7 @@ def send_plain(
 ) -> FileSession:
     """The session of `file`, verified. Raises ValidationError, in words for people."""
     offer = Offer(
-        filename=_name(file),
+        filename=clean_name(file),
         size=file.size or 0,
         sha256=_sha256(file),
         mime_type=declared_type(file),
@@ -57,22 +58,23 @@ def send_plain(
         session = send_whole(owner, offer, _from(file))[1]
         finish(session.pk)
     except UploadError as error:
-        raise ValidationError(_sentence(error), code=error.code) from error
+        raise refusal_of(error) from error
     return session
 
 
-def declared_type(file: "UploadedFile[Any]") -> str:
+def declared_type(file: "File[Any]") -> str:
     """The media type that its sender declares; empty where that is none.
 
     Django hands on whatever stands there: `text/html,x` is HTML to a browser, and nothing to us.
     """
     try:
-        return fields.mime_type({"mime_type": file.content_type})
+        return fields.mime_type({"mime_type": getattr(file, "content_type", None)})
     except InvalidRequest:
         return ""
 
 
-def _name(file: "UploadedFile[Any]") -> str:
+def clean_name(file: "File[Any]") -> str:
+    """Raises ValidationError."""
     try:
         return clean_filename(file.name or "")
     except ValueError as reason:
@@ -97,6 +99,11 @@ def _from(file: "UploadedFile[Any]") -> Callable[[int], ByteSource]:
         return source
 
     return source_at
+
+
+def refusal_of(error: UploadError) -> ValidationError:
+    """What a form says of it."""
+    return ValidationError(_sentence(error), code=error.code)
 
 
 def _sentence(error: UploadError) -> Any:

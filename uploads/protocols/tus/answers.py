@@ -8,6 +8,7 @@ from uploads import conf, errors
 from uploads.engine.joining import part_ids_of
 from uploads.errors import UploadError
 from uploads.models import FileSession, Role, SessionStatus
+from uploads.protocols import problems
 from uploads.protocols.problems import problem, status_of
 
 from .headers import ALGORITHMS, VERSION
@@ -30,31 +31,16 @@ CHECKSUM_MISMATCH = 460
 #: a HEAD for the upload's end.
 TRY_AGAIN = 423
 
+#: Those of all problems, but for what the protocol, or its clients, want otherwise.
 STATUSES: dict[type[UploadError], int] = {
-    errors.InvalidRequest: 400,
-    errors.NotAuthenticated: 401,
-    errors.CsrfFailed: 403,
-    errors.InsufficientScope: 403,
-    errors.NotFound: 404,
-    errors.ChunkNotFound: 404,
-    errors.MethodNotAllowed: 405,
-    errors.ChunkConflict: 409,
-    errors.ChunksMissing: 409,
-    errors.WrongState: 409,
+    **problems.STATUSES,
     # "Concatenation": a PATCH on a final upload.
     errors.JoinedOnly: 403,
     # There is nothing to go on with.
     errors.SessionFailed: 410,
-    errors.SessionGone: 410,
-    errors.LinkExpired: 410,
-    errors.LengthRequired: 411,
-    errors.PreconditionFailed: 412,
-    errors.TooLarge: 413,
-    errors.UnsupportedMedia: 415,
-    errors.RangeNotSatisfiable: 416,
     errors.DigestMismatch: CHECKSUM_MISMATCH,
     errors.Unavailable: TRY_AGAIN,
-    errors.StorageFull: 507,
+    errors.TooManyRequests: TRY_AGAIN,
 }
 
 
