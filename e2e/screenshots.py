@@ -5,6 +5,7 @@ Every state, wide and narrow, light and dark, goes into the folder named; those 
 """
 
 import argparse
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -217,7 +218,8 @@ def send(
     studio: Studio, dashboard: Dashboard, client: NativeClient, name: str, size: int, chunks: int
 ) -> None:
     path = studio.files / name
-    path.write_bytes(content_for(name, size, seed=11))
+    # So much at once would be more than a seed can give.
+    path.write_bytes(content_for(name, MIB, seed=11) + os.urandom(size - MIB))
     dashboard.choose(path)
     row = dashboard.row(name)
     row.expect_state("Sending")
