@@ -90,15 +90,10 @@ def test_p2_a_form_whose_connection_ends_behind_its_file_changes_nothing(
         f"Authorization: Bearer {token}\r\nContent-Type: multipart/form-data; boundary=b\r\n"
         f"Content-Length: {len(whole)}\r\n\r\n"
     )
-    staging = server.data / "uploads" / "staging" / session["id"]
-
-    def arriving() -> int:
-        return len(list(staging.glob("incoming-*")))
-
     with socket.create_connection(("127.0.0.1", server.port)) as cut_off:
         cut_off.sendall(head.encode() + file + b"\r\n--b" + field[:20])
-        wait_until(arriving, "the body to be read")
-    wait_until(lambda: not arriving(), "the end of the request")
+        wait_until(server.arriving, "the body to be read")
+    wait_until(lambda: not server.arriving(), "the end of the request")
     assert client.status(session["id"]).json()["missing"] == [0]
     assert not client.put_chunk(session["id"], 0, data).json()["duplicate"]
 

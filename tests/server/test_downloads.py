@@ -67,18 +67,6 @@ def curl(address: str, token: str, target: Path, *options: str) -> int:
     return done.returncode
 
 
-def open_files(server: Server, part: str) -> int:
-    """How many descriptors of files with `part` in their path the worker has."""
-    count = 0
-    folder = Path(f"/proc/{server.worker_pid}/fd")
-    for name in os.listdir(folder):
-        try:
-            count += part in str((folder / name).readlink())
-        except FileNotFoundError:
-            continue
-    return count
-
-
 @contextmanager
 def waiting_readers(server: Server, token: str, url: str, count: int) -> Iterator[None]:
     """So many downloads whose clients read nothing."""
@@ -91,7 +79,7 @@ def waiting_readers(server: Server, token: str, url: str, count: int) -> Iterato
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * KIB)
             one.connect(("127.0.0.1", server.port))
             one.sendall(request)
-        wait_until(lambda: open_files(server, "/content/") == count, "the downloads to begin")
+        wait_until(lambda: server.open_files("/content/") == count, "the downloads to begin")
         yield
 
 
@@ -173,8 +161,8 @@ def test_p5_a_client_that_reads_nothing_holds_no_connection_to_the_database(
     server: Server, token: str, url: str
 ) -> None:
     with waiting_readers(server, token, url, 3):
-        wait_until(lambda: open_files(server, "sqlite3") == 0, "the database to be let go of")
-        assert open_files(server, "/content/") == 3
+        wait_until(lambda: server.open_files("sqlite3") == 0, "the database to be let go of")
+        assert server.open_files("/content/") == 3
 
 
 def test_p8_places_and_descriptors_come_back_when_clients_go(
@@ -188,7 +176,7 @@ def test_p8_places_and_descriptors_come_back_when_clients_go(
             assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
             assert int(answer.headers["Retry-After"]) > 0
             assert client.request("HEAD", url).status_code == 200, "others are still answered"
-        wait_until(lambda: open_files(server, "/content/") == 0, "the downloads to end")
+        wait_until(lambda: server.open_files("/content/") == 0, "the downloads to end")
     assert client.request("GET", url).content == DATA
     wait_until(lambda: server.descriptors() <= before + 4, "the descriptors to be level")
 

@@ -268,15 +268,10 @@ def test_p2_a_connection_that_is_cut_keeps_nothing_of_a_part(
 ) -> None:
     session = begin(client, 4 * SMALL_CHUNK)
     body = payload(SMALL_CHUNK, seed=55)
-    staging = server.data / "uploads" / "staging" / session["id"]
-
-    def arriving() -> int:
-        return len(list(staging.glob("incoming-*")))
-
     with socket.create_connection(("127.0.0.1", server.port)) as cut_off:
         cut_off.sendall(head_of(session, 2, token) + body[: SMALL_CHUNK // 2])
-        wait_until(arriving, "the body to be read")
-    wait_until(lambda: not arriving(), "the end of the request")
+        wait_until(server.arriving, "the body to be read")
+    wait_until(lambda: not server.arriving(), "the end of the request")
     assert told(client, session, "Upload-Received") == "0"
     sent = client.request("PUT", path_of(session, 2), data=body).json()
     assert (sent["duplicate"], sent["received_parts"]) == (False, 1)

@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ import requests
 from tests.support.bodies import SMALL_CHUNK, cut, payload
 from tests.support.client import NativeClient
 from tests.support.server import Server, is_alive
+from tests.support.stalled import stalled, wait_beside_others
 from tests.support.waiting import wait_until
 from uploads.core.plan import MIB
 from uploads.management.commands.serve import ENDING_SECONDS, SHUTDOWN_SECONDS
@@ -58,10 +59,6 @@ def put_head(session: dict[str, Any], index: int, length: int, token: str) -> by
     ).encode()
 
 
-def arriving(server: Server) -> int:
-    return sum(len(list(folder.glob("incoming-*"))) for folder in server.staging())
-
-
 def refuses(server: Server) -> bool:
     try:
         requests.get(f"{server.url}/sign-in/", timeout=5)
@@ -87,7 +84,7 @@ def test_p3_a_chunk_that_goes_on_arriving_is_taken_in_and_new_requests_are_refus
     session = sender.begin(data)
     with socket.create_connection(("127.0.0.1", ending.port)) as flying:
         flying.sendall(put_head(session, 0, len(data), ending.issue_token()) + data[: MIB // 2])
-        wait_until(lambda: arriving(ending), "the body to be read")
+        wait_until(ending.arriving, "the body to be read")
         ending.tell()
         wait_until(lambda: refuses(ending), "new connections to be refused")
         flying.sendall(data[MIB // 2 :])
@@ -107,15 +104,15 @@ def test_p3_p5_stalled_bodies_end_with_the_time_and_nothing_acknowledged_is_lost
     for index in (6, 1, 3):
         sender.put_chunk(session["id"], index, chunks[index]).raise_for_status()
     token = ending.issue_token()
-    with ExitStack() as stack:
-        for number in range(20):
-            index = (0, 2, 4, 5, 7)[number % 5]
-            one = stack.enter_context(socket.create_connection(("127.0.0.1", ending.port)))
-            one.sendall(put_head(session, index, SMALL_CHUNK, token) + chunks[index][:-1])
-        wait_until(lambda: arriving(ending) == 20, "every body to be read")
+    bodies = [
+        put_head(session, index, SMALL_CHUNK, token) + chunks[index][:-1]
+        for index in (0, 2, 4, 5, 7)
+    ]
+    with stalled(ending, bodies * 4):
+        wait_beside_others(ending, lambda: ending.arriving() == 20, "every body to be read")
         ending.tell()
         assert ending.exit_code(SHUTDOWN_SECONDS + ENDING_SECONDS) == 0
-    assert arriving(ending) == 0, "it was not killed: it has tidied up"
+    assert ending.arriving() == 0, "it was not killed: it has tidied up"
     ending.start()
     assert "Traceback" not in ending.log
     resumed = sender.begin(data)
@@ -157,7 +154,7 @@ def test_p3_more_signals_lose_nothing_that_was_acknowledged(
     answer = b""
     with socket.create_connection(("127.0.0.1", ending.port)) as flying:
         flying.sendall(head + chunks[0][:1000])
-        wait_until(lambda: arriving(ending), "the body to be read")
+        wait_until(ending.arriving, "the body to be read")
         for _ in range(4):
             ending.tell(signal.SIGINT, whole_group=True)
             wait_until(lambda: refuses(ending), "new connections to be refused")

@@ -3,8 +3,6 @@
 import select
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ import requests
 from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.server import Server
+from tests.support.stalled import stalled, wait_beside_others
 from tests.support.waiting import wait_until
 from uploads import conf
 from uploads.core.plan import KIB, MIB
@@ -70,22 +69,6 @@ def download_request(session: dict[str, Any], token: str) -> bytes:
     ).encode()
 
 
-@contextmanager
-def stalled(server: Server, requests_sent: list[bytes]) -> Iterator[list[socket.socket]]:
-    """A connection for each request, and nothing more on any."""
-    with ExitStack() as stack:
-        sockets = []
-        for request in requests_sent:
-            one = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
-            one.sendall(request)
-            sockets.append(one)
-        yield sockets
-
-
-def arriving(server: Server) -> list[Path]:
-    return [file for folder in server.staging() for file in folder.glob("incoming-*")]
-
-
 def another_user(server: Server, name: str) -> str:
     """A token of a new user."""
     server.manage("createsuperuser", "--noinput", f"--username={name}", "--email=x@localhost")
@@ -136,7 +119,7 @@ def test_p5_p8_200_stalled_chunks_hold_no_page_no_upload_and_no_more_memory_than
         for _ in range(STALLED // USERS)
     ]
     with stalled(server, bodies):
-        wait_until(lambda: len(arriving(server)) == STALLED, "every body to be read")
+        wait_beside_others(server, lambda: server.arriving() == STALLED, "every body to be read")
         assert sign_in_page(server) == 200
         assert client.request("GET", "/api/v1/uploads").status_code == 200
         upload(client, payload(2 * CHUNK + 1000, seed=50))
@@ -147,7 +130,7 @@ def test_p5_p8_200_stalled_chunks_hold_no_page_no_upload_and_no_more_memory_than
         wait_until(lambda: is_completed(client, resumed), "completion")
         growth = server.own_bytes() - memory
         assert growth < POOL + STALLED * BESIDE_THE_POOL, f"{growth // MIB} MiB"
-    wait_until(lambda: not arriving(server), "the end of the bodies")
+    wait_until(lambda: not server.arriving(), "the end of the bodies")
     wait_until(
         lambda: server.descriptors() <= descriptors + SOME_DESCRIPTORS,
         "the descriptors to be level",
@@ -185,15 +168,17 @@ def test_p5_the_stalled_bodies_of_one_user_stop_that_user_and_no_other(
     data = payload(CHUNK, seed=65)
     session = one.begin(data)
     with stalled(server, [chunk_request(session, tokens[0], data, SENT)] * 60):
-        wait_until(lambda: len(arriving(server)) == MOST_OF_ONE, "all that one user may have")
+        wait_beside_others(
+            server, lambda: server.arriving() == MOST_OF_ONE, "all that one user may have"
+        )
         refusal = one.put_chunk(session["id"], 0, data[:CHUNK])
         assert (refusal.status_code, refusal.json()["code"]) == (429, "too_many_requests")
         assert refusal.headers["Retry-After"] == "1"
         assert one.handshake("another.bin", 10).status_code == 429
         assert one.status(session["id"]).json()["missing"] == [0], "to ask is possible"
         upload(other, payload(2 * CHUNK, seed=66))
-        assert len(arriving(server)) == MOST_OF_ONE
-    wait_until(lambda: not arriving(server), "the end of the bodies")
+        assert server.arriving() == MOST_OF_ONE
+    wait_until(lambda: not server.arriving(), "the end of the bodies")
     # Nobody is shut out by what has ended, refused or not.
     wait_until(lambda: one.handshake("another.bin", 10).status_code == 201, "a place")
     one.send_missing(data, session)
@@ -245,10 +230,12 @@ def test_p5_p8_whatever_stalls_is_ended_and_leaves_nothing(
     with stalled(server, [kind for kind in kinds for _ in range(20)]) as sockets:
         for connection in sockets:
             wait_until(lambda: is_ended(connection), "the end of each connection")  # noqa: B023
-        wait_until(lambda: not arriving(server), "the end of the bodies")
+        wait_until(lambda: not server.arriving(), "the end of the bodies")
     # Not looked at by their clients: to read an answer would keep it going.
     with stalled(server, [download_request(complete, token)] * 20):
-        wait_until(lambda: server.descriptors() >= descriptors + 40, "the downloads to begin")
+        wait_beside_others(
+            server, lambda: server.open_files("/content/") == 20, "the downloads to begin"
+        )
         wait_until(lambda: server.descriptors() <= descriptors + SOME_DESCRIPTORS, "their end")
     assert client.begin(data)["missing"] == [0]
     client.send_missing(data, session)

@@ -1,10 +1,8 @@
 """A real server whose threads wait for bodies: it answers, and it keeps nothing (P5, P8, P10)."""
 
 import select
-import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ import requests
 from tests.support.bodies import payload
 from tests.support.client import NativeClient
 from tests.support.server import Server
+from tests.support.stalled import stalled, wait_beside_others
 from tests.support.waiting import wait_until
 from uploads import conf
 from uploads.core.plan import MIB
@@ -30,18 +29,10 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@contextmanager
-def stalled(server: Server, path: str, count: int, *headers: str) -> Iterator[list[socket.socket]]:
-    """So many PUTs at `path` whose bodies stop arriving after a few bytes."""
+def begun(path: str, *headers: str) -> bytes:
+    """A PUT at `path` whose body stops arriving after a few bytes."""
     lines = [f"PUT {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {MIB}", *headers]
-    request = "\r\n".join([*lines, "", ""]).encode() + DATA[:1000]
-    with ExitStack() as stack:
-        sockets = []
-        for _ in range(count):
-            one = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
-            one.sendall(request)
-            sockets.append(one)
-        yield sockets
+    return "\r\n".join([*lines, "", ""]).encode() + DATA[:1000]
 
 
 def chunk_path(session: dict[str, Any]) -> str:
@@ -53,7 +44,7 @@ def test_p5_refused_clients_that_stall_do_not_stop_chunks(
 ) -> None:
     """Refusals are drained so that clients can read them; that must not use up the readers."""
     session = client.begin(DATA)
-    with stalled(server, chunk_path(session), READERS) as sockets:
+    with stalled(server, [begun(chunk_path(session))] * READERS) as sockets:
         wait_until(
             lambda: len(select.select(sockets, [], [], 0)[0]) > READERS // 2,
             "most of the refusals",
@@ -67,18 +58,16 @@ def test_p10_more_bodies_at_once_than_readers_are_told_to_come_back(
     server: Server, token: str, client: NativeClient
 ) -> None:
     session = client.begin(payload(MIB, seed=22))
-    staging = server.data / "uploads" / "staging" / session["id"]
-
-    def arriving() -> int:
-        return len(list(staging.glob("incoming-*")))
-
-    with stalled(server, chunk_path(session), READERS, f"Authorization: Bearer {token}"):
-        wait_until(lambda: arriving() == READERS, "every reader to be in use")
+    request = begun(chunk_path(session), f"Authorization: Bearer {token}")
+    with stalled(server, [request] * READERS):
+        wait_beside_others(
+            server, lambda: server.arriving() == READERS, "every reader to be in use"
+        )
         answer = client.put_chunk(session["id"], 0, DATA)
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
         assert int(answer.headers["Retry-After"]) > 0
         assert client.status(session["id"]).json()["missing"] == [0], "pages are still answered"
-    wait_until(lambda: not arriving(), "the readers to be free")
+    wait_until(lambda: not server.arriving(), "the readers to be free")
     assert client.put_chunk(session["id"], 0, payload(MIB, seed=22)).status_code == 200
     client.delete(session["id"])
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from types import TracebackType
@@ -184,6 +185,15 @@ class Server:
         """How many files and sockets the worker has open."""
         return len(os.listdir(f"/proc/{self.worker_pid}/fd"))
 
+    def open_files(self, part: str) -> int:
+        """How many descriptors of files with `part` in their path the worker has."""
+        count = 0
+        folder = Path(f"/proc/{self.worker_pid}/fd")
+        for name in os.listdir(folder):
+            with suppress(FileNotFoundError):
+                count += part in str((folder / name).readlink())
+        return count
+
     def resident_bytes(self) -> int:
         """The worker's memory now."""
         return _status_bytes(self.worker_pid, "VmRSS")
@@ -199,6 +209,10 @@ class Server:
     def staging(self) -> list[Path]:
         folder = self.data / "uploads" / "staging"
         return sorted(folder.iterdir()) if folder.is_dir() else []
+
+    def arriving(self) -> int:
+        """How many bodies are being read for chunks, whatever their session."""
+        return sum(len(list(folder.glob("incoming-*"))) for folder in self.staging())
 
     def _command(self, *arguments: str) -> list[str]:
         return [sys.executable, "manage.py", *arguments]

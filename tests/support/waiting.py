@@ -9,7 +9,7 @@ T = TypeVar("T")
 _STEP = 0.02
 
 
-def wait_until(condition: Callable[[], T], what: str, timeout: float = 30.0) -> T:
+def wait_until(condition: Callable[[], T], what: str, timeout: float = 60.0) -> T:
     """The first true value of `condition`. Raises TimeoutError, naming `what`."""
     end = time.monotonic() + timeout
     while True:
