@@ -156,3 +156,20 @@ def test_a_lease_is_one_process_s_until_it_dies(store: Store, kind: str, upload_
         holder.kill()
         holder.join(WAIT_SECONDS)
     assert store.hold_lease("recovery")
+
+
+@pytest.mark.parametrize("asked", [(0, 10), (9, 5), (0, 0)])
+def test_it_can_be_asked_whether_a_lock_would_have_to_wait(
+    store: Store, session_id: UUID, asked: tuple[int, int]
+) -> None:
+    with store.open(session_id) as other, store.open(session_id) as file:
+        assert not other.is_locked(*asked)
+        with file.locked(0, 10):
+            assert other.is_locked(*asked)
+        assert not other.is_locked(*asked)
+
+
+@pytest.mark.skipif("not hasattr(__import__('fcntl'), 'F_OFD_SETLKW')", reason="Linux")
+def test_what_is_beside_a_lock_is_not_held(store: Store, session_id: UUID) -> None:
+    with store.open(session_id) as other, store.open(session_id) as file, file.locked(0, 10):
+        assert not other.is_locked(10, 10)

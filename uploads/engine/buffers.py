@@ -6,7 +6,7 @@ stalled body gives its buffer up to one that arrives.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
@@ -50,11 +50,21 @@ class Body:
 
     def copy_to(self, target: StagedFile | Tail, offset: int, start: int = 0) -> None:
         """Write what has come, from its byte `start` on, into a file at `offset`."""
+
+        def write(part: memoryview) -> None:
+            nonlocal offset
+            target.write_at(offset, part)
+            offset += len(part)
+
+        self.feed(write, start)
+
+    def feed(self, take: Callable[[memoryview], object], start: int = 0) -> None:
+        """Give what has come, from its byte `start` on, to `take`, in parts not to be kept."""
         with self._lock:
             if self._buffer is None:
-                self._copy_spilled(target, offset, start)
-            else:
-                target.write_at(offset, memoryview(self._buffer)[start : self._length])
+                self._feed_spilled(take, start)
+            elif start < self._length:
+                take(memoryview(self._buffer)[start : self._length])
 
     def give_up(self) -> bytearray | None:
         """For another thread: the buffer, once its bytes are spilled; None to leave it alone."""
@@ -85,15 +95,14 @@ class Body:
         buffer, self._buffer = self._buffer, None
         return buffer
 
-    def _copy_spilled(self, target: StagedFile | Tail, offset: int, start: int) -> None:
+    def _feed_spilled(self, take: Callable[[memoryview], object], start: int) -> None:
         buffer = memoryview(bytearray(min(_COPY_SIZE, self._length - start)))
-        done = start
-        while done < self._length:
-            count = self._incoming.read_into(done, buffer[: self._length - done])
+        while start < self._length:
+            count = self._incoming.read_into(start, buffer[: self._length - start])
             if not count:
                 raise StorageUnavailable("The spilled chunk was cut short. Send it again.")
-            target.write_at(offset + done - start, buffer[:count])
-            done += count
+            take(buffer[:count])
+            start += count
 
 
 class BufferPool:

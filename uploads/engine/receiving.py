@@ -12,7 +12,7 @@ from hmac import compare_digest
 from uploads import conf
 from uploads.core.bodies import ByteSource, pieces
 from uploads.core.digests import ALGORITHMS, Digest, fingerprint
-from uploads.core.plan import ChunkPlan
+from uploads.core.plan import MIB, ChunkPlan
 from uploads.core.signatures import HEAD_LENGTH
 from uploads.errors import (
     ChunkConflict,
@@ -29,7 +29,7 @@ from uploads.failpoints import Failpoint, reach
 from uploads.models import OPEN_STATUSES, FileChunk, FileSession, SessionStatus
 from uploads.storage import StagingMissing, Tail, get_store
 
-from .access import NO_SUCH_UPLOAD, reread
+from .access import NO_SUCH_UPLOAD, reread, reread_with_chunk
 from .announcing import announce_failed
 from .background import enqueue_finish
 from .bits import write_bitmap
@@ -42,6 +42,10 @@ from .reasons import DATA_LOST
 from .room import check_room
 from .tails import remove_tail_in_passing
 from .transitions import QUIET, move, refusal, touch
+
+#: Bytes hashed at once. A hash lets other threads run meanwhile, and must then wait for them: with
+#: each small piece that costs more than the hash does.
+HASH_STEP = MIB // 2
 
 TAKES_CHUNKS = {SessionStatus.ACTIVE, SessionStatus.ASSEMBLING, SessionStatus.COMPLETED}
 
@@ -120,6 +124,8 @@ class IncomingChunk:
         self._length = session.plan.length(index)
         self._body = body
         self._received = 0
+        #: Bytes that the hashers below have been given.
+        self._hashed = 0
         self._fingerprint = fingerprint()
         self._hashers = {name: ALGORITHMS[name]() for name in algorithms}
         #: Its first bytes, as many as are looked at.
@@ -147,6 +153,7 @@ class IncomingChunk:
 
     def digest_so_far(self) -> bytes:
         """The fingerprint of the bytes that have come."""
+        self._hash_rest()
         return self._fingerprint.digest()
 
     def copy_to(self, tail: Tail, start: int) -> None:
@@ -165,9 +172,20 @@ class IncomingChunk:
         self._received = received
         if len(self._head) < HEAD_LENGTH:
             self._head += piece[: HEAD_LENGTH - len(self._head)]
-        self._fingerprint.update(piece)
+        if self._body is None:
+            self._hash(piece)
+        elif received - self._hashed >= HASH_STEP:
+            self._hash_rest()
+
+    def _hash_rest(self) -> None:
+        if self._body:
+            self._body.feed(self._hash, self._hashed)
+
+    def _hash(self, part: bytes | memoryview) -> None:
+        self._hashed += len(part)
+        self._fingerprint.update(part)
         for hasher in self._hashers.values():
-            hasher.update(piece)
+            hasher.update(part)
 
     def commit(self, declared: Sequence[Digest] = ()) -> Receipt:
         """Check all, then store. `declared` digests are of the algorithms named at the start.
@@ -177,6 +195,7 @@ class IncomingChunk:
         """
         if self._received != self._length:
             raise _wrong_length(self._index, self._length, self._received)
+        self._hash_rest()
         for digest in declared:
             self._check(digest)
         if self._body is None:
@@ -198,7 +217,7 @@ class IncomingChunk:
             )
 
     def _compared(self) -> Receipt:
-        settled = self._settled_by_row()
+        settled = self._settled(self._stored_fingerprint())
         if settled:
             return settled
         session = reread(self._session)
@@ -212,16 +231,11 @@ class IncomingChunk:
         )
 
     def _stored(self, body: Body) -> Receipt:
-        # Before the lock, which a verifier may hold for long: this may have been the last chunk.
-        settled = self._settled_by_row()
-        if settled:
-            return settled
-        check_first_chunk(self._session, self._index, self._head)
         try:
             receipt, whole, tail = self._written(body)
         except StagingMissing as error:
             # The same chunk may have come in otherwise and have been the last one missing (P6).
-            settled = self._settled_by_row()
+            settled = self._settled(self._stored_fingerprint())
             if settled:
                 return settled
             raise missing_staging(self._session) from error
@@ -235,16 +249,24 @@ class IncomingChunk:
     def _written(self, body: Body) -> tuple[Receipt, bool, str]:
         """The receipt, whether this chunk made the session assembling, and a tail it has ended."""
         offset = self._session.plan.offset(self._index)
-        with get_store().open(self._session.pk) as data, data.locked(offset, self._length):
-            settled = self._settled_by_row()
-            if settled:
-                return settled, False, ""
-            self._check_taken_by(reread(self._session))
-            check_room(self._length)
-            body.copy_to(data, offset)
-            if each_chunk_is_synced():
-                data.sync()
-            session, whole, tail = self._recorded()
+        with get_store().open(self._session.pk) as data:
+            if data.is_locked(offset, self._length):
+                # A verifier may hold it for long: this may have been the last chunk.
+                settled = self._settled(self._stored_fingerprint())
+                if settled:
+                    return settled, False, ""
+            with data.locked(offset, self._length):
+                session, stored = reread_with_chunk(self._session, self._index)
+                settled = self._settled(stored)
+                if settled:
+                    return settled, False, ""
+                self._check_taken_by(session)
+                check_first_chunk(session, self._index, self._head)
+                check_room(self._length)
+                body.copy_to(data, offset)
+                if each_chunk_is_synced():
+                    data.sync()
+                session, whole, tail = self._recorded()
         return Receipt(session, self._index, duplicate=False), whole, tail
 
     def _check_taken_by(self, session: FileSession) -> None:
@@ -253,12 +275,16 @@ class IncomingChunk:
             raise refusal(session)
         check_chunk(session, self._index, self._length)
 
-    def _settled_by_row(self) -> Receipt | None:
-        """The answer when this chunk is stored already (P6), else None."""
+    def _stored_fingerprint(self) -> bytes | None:
+        """Of this chunk, if it is stored."""
         stored = FileChunk.objects.filter(session=self._session, index=self._index).first()
+        return bytes(stored.fingerprint) if stored else None
+
+    def _settled(self, stored: bytes | None) -> Receipt | None:
+        """The answer when this chunk is `stored` already, with this fingerprint (P6); else None."""
         if stored is None:
             return None
-        if not compare_digest(bytes(stored.fingerprint), self._fingerprint.digest()):
+        if not compare_digest(stored, self._fingerprint.digest()):
             raise ChunkConflict(
                 f"Chunk {self._index} was received before with other bytes, which are kept. If the "
                 "file has changed, cancel this upload and begin a new one.",

@@ -13,7 +13,7 @@ from django.http.request import UnreadablePostError
 from uploads import conf
 from uploads.core.bodies import drain
 from uploads.core.plan import MIB
-from uploads.engine.database import let_go_of_databases
+from uploads.engine.database import awaiting_bytes, let_go_of_databases
 from uploads.engine.room import check_room
 from uploads.errors import (
     InvalidRequest,
@@ -53,7 +53,7 @@ def _reader_slots() -> threading.BoundedSemaphore:
 def reader_slot() -> Iterator[None]:
     """One of the bounded number of threads that may wait for bodies. Raises Unavailable.
 
-    The database is let go of first: who waits for the network holds nothing that others need (P5).
+    Who waits for the network holds nothing that others need (P5).
     """
     slots = _reader_slots()
     if not slots.acquire(blocking=False):
@@ -62,8 +62,8 @@ def reader_slot() -> Iterator[None]:
             "request again shortly."
         )
     try:
-        let_go_of_databases()
-        yield
+        with awaiting_bytes():
+            yield
     finally:
         slots.release()
 

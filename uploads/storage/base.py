@@ -55,6 +55,9 @@ class StagedFile(Protocol):
         `length` 0 means: to the end of the file, however it grows.
         """
 
+    def is_locked(self, offset: int, length: int) -> bool:
+        """Whether another holds a part of the range at this moment."""
+
     def write_at(self, offset: int, data: memoryview) -> None: ...
 
     def read_into(self, offset: int, buffer: memoryview) -> int:

@@ -36,7 +36,7 @@ from .folders import (
     rename_into_folder,
     sync_folder,
 )
-from .locks import locked
+from .locks import is_locked, locked
 from .page_cache import forget_cached
 from .refusals import refuse, translated
 
@@ -155,6 +155,10 @@ class FilesystemStagedFile:
             with translated():
                 stack.enter_context(locked(self._fd, offset, length))
             yield
+
+    def is_locked(self, offset: int, length: int) -> bool:
+        with translated():
+            return is_locked(self._fd, offset, length)
 
     def write_at(self, offset: int, data: memoryview) -> None:
         with translated():

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _F_OFD_SETLKW: int | None = getattr(fcntl, "F_OFD_SETLKW", None)
+_F_OFD_GETLK: int | None = getattr(fcntl, "F_OFD_GETLK", None)
 #: struct flock on 64-bit Linux: type, whence, start, length, pid (which must be 0).
 _FLOCK = struct.Struct("@hhqqi")
 
@@ -23,6 +24,20 @@ def locked(fd: int, offset: int, length: int) -> Iterator[None]:
         yield
     finally:
         _set(fd, fcntl.F_UNLCK, offset, length)
+
+
+def is_locked(fd: int, offset: int, length: int) -> bool:
+    """Whether somebody else holds a part of these bytes at this moment; `locked` would wait."""
+    if _F_OFD_GETLK is None:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        return False
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, offset, length, 0)
+    kind: int = _FLOCK.unpack(fcntl.fcntl(fd, _F_OFD_GETLK, asked))[0]
+    return kind != fcntl.F_UNLCK
 
 
 def _set(fd: int, kind: int, offset: int, length: int) -> None:
