@@ -4,6 +4,7 @@ import contextlib
 import io
 import random
 import threading
+from collections.abc import Callable
 from functools import partial
 from unittest import mock
 
@@ -24,6 +25,7 @@ from tests.support.crashes import hooked
 from tests.support.sessions import TINY_CHUNK, begin, content_of, fresh, send, staging_of
 from tests.support.tasks import run_tasks
 from tests.support.threads import Running, at_once
+from tests.support.waiting import wait_until
 from uploads import conf
 from uploads.engine import appending, buffers
 from uploads.engine.appending import append
@@ -329,6 +331,56 @@ def test_each_tail_is_synced_where_each_chunk_is(alice: User, settings: Settings
     assert fsync.call_count == 2, "the file, and the folder that names it"
 
 
+# ---------------------------------------------------- a chunk is stored while the next is read
+
+
+class Telling:
+    """Gives DATA in small pieces, and tells `at` how far it was read before each."""
+
+    def __init__(self, at: Callable[[int], object]) -> None:
+        self._body, self._at = io.BytesIO(DATA), at
+
+    def read(self, size: int, /) -> bytes:
+        self._at(self._body.tell())
+        return self._body.read(min(size, 50))
+
+
+def test_a_disk_that_takes_its_time_does_not_stop_the_stream(alice: User) -> None:
+    session = begin(alice, DATA)
+    reading_on = threading.Event()
+    source = Telling(lambda offset: reading_on.set() if offset > 100 else None)
+
+    def hook(point: Failpoint) -> None:
+        if point == Failpoint.CHUNK_WRITE:
+            assert reading_on.wait(60), "the next chunk should be read meanwhile"
+
+    with hooked(hook):
+        assert append(session, 0, source, len(DATA)).offset == len(DATA)
+    assert content(session) == DATA
+
+
+def test_p8_of_a_stream_no_more_than_two_chunks_are_on_their_way(alice: User) -> None:
+    session = begin(alice, DATA)
+
+    def at(offset: int) -> None:
+        # What is read now, and the one before it.
+        assert fresh(session).received_count >= offset // TINY_CHUNK - 1
+
+    append(session, 0, Telling(at), len(DATA))
+    assert content(session) == DATA
+    assert not [one for one in threading.enumerate() if one.name.startswith("uploads-commit")]
+
+
+def test_what_a_chunk_is_refused_by_ends_the_stream_behind_it(alice: User) -> None:
+    session = begin(alice, DATA)
+    send(session, 1, flipped(CHUNKS[1]))
+    read: list[int] = []
+    with pytest.raises(ChunkConflict):
+        append(fresh(session), 0, Telling(read.append), len(DATA))
+    assert fresh(session).offset == 200
+    assert max(read) <= 350
+
+
 # ------------------------------------------------------- what a review and chaos have found
 
 
@@ -341,7 +393,8 @@ def test_p3_a_slow_stream_does_not_take_the_tail_of_a_faster_one(alice: User) ->
             self._body = io.BytesIO(DATA[:300])
 
         def read(self, size: int, /) -> bytes:
-            if self._body.tell() == 150 and fresh(session).offset == 100:
+            if self._body.tell() == 150:
+                wait_until(lambda: fresh(session).offset == 100, "the first chunk to be in")
                 assert stream(session, DATA[100:330]).offset == 330
             return self._body.read(min(size, 50))
 

@@ -5,6 +5,7 @@ The lists are literal on purpose: they are the order of the steps, which the pro
 
 import contextlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,7 +21,7 @@ from django.utils import timezone
 
 from uploads import conf
 from uploads.core.digests import fingerprint
-from uploads.engine import appending, buffers, finishing, leftovers, renaming, trash
+from uploads.engine import appending, buffers, committing, finishing, leftovers, renaming, trash
 from uploads.engine.admitting import Admission
 from uploads.engine.appending import append
 from uploads.engine.buffers import BufferPool
@@ -425,6 +426,23 @@ def _always_flushing(stack: ExitStack) -> None:
     stack.enter_context(mock.patch.object(appending, "FLUSH_SECONDS", -1))
 
 
+class _InPlace:
+    """In the place of a thread: what two do side by side they do in no certain order."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def submit(self, job: Callable[..., object], *arguments: object) -> "Future[object]":
+        done: Future[object] = Future()
+        done.set_result(job(*arguments))
+        return done
+
+    def shutdown(self) -> None: ...
+
+
+def _committing_in_place(stack: ExitStack) -> None:
+    stack.enter_context(mock.patch.object(committing, "ThreadPoolExecutor", _InPlace))
+
+
 _CHUNK_OF_TAIL = [
     P.INCOMING_CREATE,
     P.CHUNK_WRITE,
@@ -619,6 +637,7 @@ SCENARIOS: dict[str, Scenario] = {
         _streaming(30),
         lambda w: w.append(100),
         [*_CHUNK_OF_TAIL, P.INCOMING_REMOVE, P.INCOMING_CREATE, *_KEEP_TAIL, P.INCOMING_REMOVE],
+        surroundings=_committing_in_place,
     ),
     "append slowly": Scenario(
         lambda w: w.begin(),

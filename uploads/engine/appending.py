@@ -1,6 +1,7 @@
 """Streams that do not keep to the grid of chunks: they go on where the upload is.
 
-Each chunk that a stream fills comes in as all chunks do (`receiving`). What it has brought of the
+Each chunk that a stream fills comes in as all chunks do (`receiving`), while the next is read
+(`committing`). What it has brought of the
 next one, its tail (`tails`), is kept every FLUSH_SECONDS and when the stream ends; a longer one
 only ever replaces a shorter one. So the offset is exact and does not go back, and of two streams at
 once each finds what the other has committed and can touch none of it.
@@ -22,6 +23,7 @@ from uploads.storage import StagingMissing, Tail, get_store
 
 from .access import reread
 from .bits import drop_tail, write_tail
+from .committing import Committer
 from .database import let_go_of_databases
 from .durability import acknowledging_transaction, each_chunk_is_synced
 from .quotas import check_quota_of
@@ -49,18 +51,21 @@ def append(session: FileSession, offset: int, source: ByteSource, length: int) -
     """
     check_append(session, offset, length)
     end = offset + length
-    while offset < end:
-        plan = session.plan
-        index = offset // plan.chunk_size
-        wanted = min(end, plan.offset(index) + plan.length(index)) - offset
-        received = _append_to_chunk(session, index, offset, source, wanted)
-        session = reread(session)
-        offset += received
-        if received < wanted:
-            break
-        # Its size may have been declared meanwhile.
-        _check_fits(session, offset, end - offset)
-    return session
+    with Committer() as committer:
+        while offset < end:
+            plan = session.plan
+            index = offset // plan.chunk_size
+            wanted = min(end, plan.offset(index) + plan.length(index)) - offset
+            committer.is_last = offset + wanted == end
+            received = _append_to_chunk(session, index, offset, source, wanted, committer)
+            offset += received
+            if received < wanted:
+                break
+            session = reread(session)
+            # Its size may have been declared meanwhile.
+            _check_fits(session, offset, end - offset)
+        committer.wait()
+    return reread(session)
 
 
 def check_append(session: FileSession, offset: int, length: int) -> None:
@@ -92,36 +97,51 @@ def _check_fits(session: FileSession, offset: int, length: int) -> None:
 
 
 def _append_to_chunk(
-    session: FileSession, index: int, offset: int, source: ByteSource, length: int
+    session: FileSession,
+    index: int,
+    offset: int,
+    source: ByteSource,
+    length: int,
+    committer: Committer,
 ) -> int:
-    """Bring chunk `index` on by `length` bytes from `offset`, and commit it if it is whole then.
+    """Bring chunk `index` on by `length` bytes from `offset`; if it is whole then, it goes to the
+    `committer`.
 
     Returns how many came.
     """
     within = offset - session.plan.offset(index)
-    with incoming_chunk(session, index) as chunk, _keeper_of(session, index, chunk) as keeper:
+    with ExitStack() as room:
+        chunk = room.enter_context(incoming_chunk(session, index))
+        keeper = room.enter_context(_keeper_of(session, index, chunk))
         if within:
             keeper.take_up(within)
         has_ended = False
         try:
             for piece in pieces(source, length):
                 chunk.write(piece)
-                keeper.keep_if_due()
+                committer.check()
+                if keeper.is_due:
+                    committer.wait()
+                    keeper.keep()
+                    let_go_of_databases()
             has_ended = True
         finally:
-            # Whatever went wrong: what has come stays.
-            if not has_ended:
+            # Whatever went wrong: what has come stays, but behind a chunk that was refused.
+            if not has_ended and committer.has_all():
                 keeper.keep()
         if session.size is None:
             # It may have been declared meanwhile, and this be the last chunk.
             current = reread(session)
             _check_fits(current, offset, chunk.received - within)
             chunk.fit(current)
+        received = chunk.received - within
         if chunk.received == chunk.length:
-            chunk.commit()
+            committer.begin(chunk, room)
         else:
+            # The tail of the first missing chunk: that is ours once those before are in.
+            committer.wait()
             keeper.keep()
-        return chunk.received - within
+        return received
 
 
 class _TailKeeper:
@@ -159,10 +179,9 @@ class _TailKeeper:
             raise self._lost()
         self._kept = length
 
-    def keep_if_due(self) -> None:
-        if time.monotonic() - self._kept_at >= FLUSH_SECONDS:
-            self.keep()
-            let_go_of_databases()
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() - self._kept_at >= FLUSH_SECONDS
 
     def keep(self) -> None:
         """Write what is new and have the row tell of it, unless another stream has kept more.
