@@ -12,6 +12,7 @@ from tests.support.bodies import SMALL_CHUNK, payload, sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.stalled import wait_beside_others
 from tests.support.threads import Running
 from tests.support.waiting import wait_until
 from uploads import conf
@@ -116,13 +117,21 @@ def test_p5_a_stream_that_stalls_for_ever_holds_up_no_other_and_ends_without_har
     head, half = head_of(session, token, 0, len(data)), MIB + MIB // 2
     address = ("127.0.0.1", server.port)
     with socket.create_connection(address) as stalled, socket.create_connection(address) as late:
+        # Both are let in before either moves the offset on.
         for connection in (stalled, late):
-            connection.sendall(head + data[:half])
-        wait_until(lambda: told_offset(client, session) == MIB, "the first chunk")
-        # What a half-dead stream has brought of a chunk is its own until it ends or is slow; then
-        # the offset moves on, once for each of the two.
-        answers = (put_rest(client, session, data) for _ in range(3))
-        status, body = next(answer for answer in answers if answer[0] != 409)
+            connection.sendall(head + data[:1000])
+        wait_beside_others(server, lambda: server.arriving() == 2, "both streams to be read")
+        for connection in (stalled, late):
+            connection.sendall(data[1000:half])
+        wait_until(lambda: told_offset(client, session) >= MIB, "the first chunk")
+
+        def goes_on() -> Any:
+            # What a half-dead stream has brought of a chunk is its own until it ends or is slow;
+            # then the offset moves on, perhaps between our question and our stream.
+            answer = put_rest(client, session, data)
+            return answer if answer[0] != 409 else None
+
+        status, body = wait_until(goes_on, "a stream from the offset on")
         assert (status, body["offset"]) == (200, len(data))
         late.sendall(data[half:])
         assert answer_on(late).startswith(b"HTTP/1.1 200 ")
