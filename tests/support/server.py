@@ -21,7 +21,8 @@ from .waiting import wait_until
 REPOSITORY = Path(__file__).resolve().parents[2]
 PASSWORD = "a-password-for-tests"
 USER = "admin"
-START_SECONDS = 60.0
+START_SECONDS = 120.0
+END_SECONDS = 60.0
 
 
 #: Below those that a system gives to outgoing connections: of these one may be taken while a server
@@ -59,12 +60,16 @@ def _is_free(port: int) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that ended but was not waited for does not."""
+    """Whether the process runs; one that ended but was not waited for does not.
+
+    Of one that is killed the first thread may have ended while others still hold its port.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
+        threads = os.listdir(f"/proc/{pid}/task")
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+    return stat.rpartition(")")[2].split()[0] != "Z" or len(threads) > 1
 
 
 def _children(pid: int) -> list[int]:
@@ -212,7 +217,7 @@ class Server:
 
     def arriving(self) -> int:
         """How many bodies are being read for chunks, whatever their session."""
-        return sum(len(list(folder.glob("incoming-*"))) for folder in self.staging())
+        return sum(len(_incoming(folder)) for folder in self.staging())
 
     def _command(self, *arguments: str) -> list[str]:
         return [sys.executable, "manage.py", *arguments]
@@ -222,7 +227,7 @@ class Server:
         if self._process.poll() is not None:
             raise RuntimeError(f"the server ended with {self._process.returncode}:\n{self.log}")
         try:
-            return requests.get(f"{self.url}/api/v1/uploads", timeout=5).status_code == 401
+            return requests.get(f"{self.url}/api/v1/uploads", timeout=30).status_code == 401
         except requests.RequestException:
             return False
 
@@ -237,16 +242,25 @@ class Server:
             process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
-        if how == signal.SIGKILL:
-            # Its children must end by themselves: a worker left behind would hold the port.
-            wait_until(lambda: not any(map(is_alive, pids)), "the worker's end", 15)
-        _kill_remaining(pids)
+            process.wait(END_SECONDS)
+        if how != signal.SIGKILL:
+            _kill_remaining(pids)
+        # Killed, its children must end by themselves: a worker left behind would hold the port.
+        wait_until(lambda: not any(map(is_alive, pids)), "the end of all processes", END_SECONDS)
+
+
+def _incoming(folder: Path) -> list[str]:
+    """None where the folder has gone since it was listed: its upload is complete."""
+    try:
+        return [name for name in os.listdir(folder) if name.startswith("incoming-")]
+    except FileNotFoundError:
+        return []
 
 
 def _kill_remaining(pids: list[int]) -> None:
     for pid in filter(is_alive, pids):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _status_bytes(pid: int, field: str) -> int:
