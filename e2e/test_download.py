@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.support.bodies import sha256
+from tests.support.bodies import WAIT_SECONDS, sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.signatures import content_for
@@ -63,7 +63,7 @@ def test_a_download_that_is_cut_goes_on_by_itself(
     proxy.reset_count()
     proxy.cut_down_after(MIDDLE, stay_down=False)
     saved = row.download(folder)
-    assert proxy.was_cut.wait(10)
+    assert proxy.was_cut.wait(WAIT_SECONDS)
     assert sha256_of(saved) == sha256(CONTENT)
     expect_nothing_came_twice(proxy)
 

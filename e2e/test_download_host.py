@@ -81,12 +81,12 @@ def test_curl_goes_there_leaves_its_token_and_goes_on_where_it_was(
         ["curl", "-sS", "--fail", "-L", "-C", "-", "-o", target, "-D", heads,
          "-H", f"Authorization: Bearer {person.token}", url],
         check=True,
-        timeout=60,
+        timeout=120,
     )  # fmt: skip
     assert target.read_bytes() == data
     assert "206 Partial Content" in heads.read_text()
     head = requests.head(
-        url, headers={"Authorization": f"Bearer {person.token}"}, allow_redirects=True, timeout=30
+        url, headers={"Authorization": f"Bearer {person.token}"}, allow_redirects=True, timeout=120
     )
     assert (head.status_code, head.headers["Content-Length"]) == (200, str(SIZE))
     assert "Authorization" not in head.request.headers

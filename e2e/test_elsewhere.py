@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
-from tests.support.bodies import payload
+from tests.support.bodies import WAIT_SECONDS, payload
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
@@ -86,7 +86,7 @@ def test_another_tab_shows_an_upload_move_without_being_touched(
     row = other.row(film.name)
     row.expect_state("Active just now")
     expect(row.button("Cancel")).to_be_visible()
-    assert proxy.was_held.wait(60)
+    assert proxy.was_held.wait(WAIT_SECONDS)
     expect(row.map).not_to_have_attribute("data-chunks", "0/4")
     proxy.release()
     row.expect_state("Completed")

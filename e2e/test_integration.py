@@ -48,11 +48,11 @@ def project(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 def cookies(project: Project) -> requests.Session:
     """Of somebody who has signed in, by the page to which the form sends them."""
     session = requests.Session()
-    page = session.get(f"{project.url}/reports/new/", timeout=30)
+    page = session.get(f"{project.url}/reports/new/", timeout=120)
     assert page.url == f"{project.url}/admin/login/?next=/reports/new/"
     token = session.cookies["csrftoken"]
     given = {"username": USER, "password": PASSWORD, "csrfmiddlewaretoken": token}
-    answer = session.post(page.url, given, headers={"Referer": page.url}, timeout=30)
+    answer = session.post(page.url, given, headers={"Referer": page.url}, timeout=120)
     assert answer.url == f"{project.url}/reports/new/"
     return session
 
@@ -211,10 +211,10 @@ def test_the_pages_speak_german_to_those_who_ask_for_it(
     project: Project, cookies: requests.Session
 ) -> None:
     german = {"Accept-Language": "de"}
-    dashboard = cookies.get(f"{project.url}/files/", headers=german, timeout=30).text
+    dashboard = cookies.get(f"{project.url}/files/", headers=german, timeout=120).text
     assert '<html lang="de">' in dashboard
     assert "Dateien auswählen" in dashboard
-    texts = cookies.get(f"{project.url}/files/texts.js", headers=german, timeout=30).text
+    texts = cookies.get(f"{project.url}/files/texts.js", headers=german, timeout=120).text
     assert "Dateien ausgew\\u00e4hlt" in texts
 
 
@@ -285,7 +285,7 @@ def test_behind_nginx_what_has_come_of_a_body_is_there_before_its_end(
         answer = client.request("HEAD", f"/upload/{session['id']}")
         return int(answer.headers["Upload-Offset"])
 
-    with closing(http.client.HTTPConnection(parts.netloc, timeout=60)) as sender:
+    with closing(http.client.HTTPConnection(parts.netloc, timeout=120)) as sender:
         sender.putrequest("PUT", f"{parts.path}/upload/{session['id']}")
         sender.putheader("Authorization", f"Bearer {token}")
         sender.putheader("Upload-Offset", "0")

@@ -411,7 +411,7 @@ def manage(tmp_path: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     return done.stdout + done.stderr
 

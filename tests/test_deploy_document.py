@@ -64,6 +64,6 @@ def test_its_environment_is_that_of_a_site_without_mistakes(tmp_path: Path) -> N
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     assert "no issues" in done.stdout

@@ -56,7 +56,7 @@ def check_deploy(data: Path, **environment: str) -> str:
         env={**kept, "HOLDFAST_DATA": str(data), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -388,7 +388,7 @@ class Process:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
 
     def upload(self, size: int) -> Path:
@@ -461,7 +461,7 @@ def test_on_a_terminal_a_bar_shows_files_bytes_and_rate(
             env=process.environment,
             stdout=subprocess.PIPE,
             stderr=child,
-            timeout=60,
+            timeout=120,
         )
         shown = os.read(parent, 64 * 1024).decode()
     finally:
@@ -493,7 +493,7 @@ def test_sigint_ends_the_process_calmly_in_the_middle_of_a_file(process: Process
         try:
             wait_until(lambda: has_open(running.pid, path), "the file to be read")
             running.send_signal(signal.SIGINT)
-            output, error = running.communicate(timeout=30)
+            output, error = running.communicate(timeout=120)
         finally:
             running.kill()
     assert running.returncode == 130

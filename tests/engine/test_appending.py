@@ -14,6 +14,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from tests.support.bodies import (
+    WAIT_SECONDS,
     InPieces,
     InterruptedSource,
     StalledSource,
@@ -232,7 +233,7 @@ def test_p5_a_stream_that_is_half_dead_holds_up_nobody_and_spoils_nothing(
     session = begin(alice, DATA)
     stalled = StalledSource(DATA[:240])
     half_dead = Running(lambda: append(session, 0, stalled, 240))
-    assert stalled.stalled.wait(30)
+    assert stalled.stalled.wait(WAIT_SECONDS)
     assert fresh(session).offset == 120
     stream(session, DATA[120:170])
     stalled.release.set()
@@ -249,7 +250,7 @@ def test_a_stream_that_was_overtaken_within_its_chunk_keeps_nothing_of_it(
     session = begin(alice, DATA)
     stalled = StalledSource(DATA[:60])
     half_dead = Running(lambda: append(session, 0, stalled, 60))
-    assert stalled.stalled.wait(30)
+    assert stalled.stalled.wait(WAIT_SECONDS)
     stream(session, DATA[30:90])
     stalled.release.set()
     half_dead.result()
@@ -267,7 +268,7 @@ def test_a_stream_that_was_overtaken_and_gets_ahead_again_is_kept_whole(
     session = begin(alice, DATA)
     stalled = StalledSource(DATA[:80])
     half_dead = Running(lambda: append(session, 0, stalled, 80))
-    assert stalled.stalled.wait(30)
+    assert stalled.stalled.wait(WAIT_SECONDS)
     stream(session, DATA[40:50])
     stalled.release.set()
     half_dead.result()

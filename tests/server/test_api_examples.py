@@ -28,7 +28,7 @@ pytestmark = pytest.mark.server
 #: Three whole chunks and a shorter one, of the size that programs get which ask for none.
 SIZE = 16 * MIB
 CHUNK = 5 * MIB
-SECONDS = 60
+SECONDS = 120
 RUNNERS = {
     "sh": ["sh", "-eu"],
     "py": [sys.executable, "-W", "error"],

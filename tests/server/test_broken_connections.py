@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.support.bodies import cut, payload
+from tests.support.bodies import WAIT_SECONDS, cut, payload
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
@@ -33,7 +33,7 @@ def test_p2_p5_a_chunk_cut_in_its_middle_changes_nothing(
     proxy.cut_after(2 * MIB)
     with pytest.raises(requests.ConnectionError):
         through.put_chunk(session["id"], 1, chunks[1])
-    assert proxy.was_cut.wait(10)
+    assert proxy.was_cut.wait(WAIT_SECONDS)
     assert client.status(session["id"]).json()["missing"] == [1, 2]
     proxy.heal()
     proxy.reset_count()

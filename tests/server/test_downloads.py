@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.bodies import payload, sha256
+from tests.support.bodies import WAIT_SECONDS, payload, sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
@@ -62,7 +62,7 @@ def curl(address: str, token: str, target: Path, *options: str) -> int:
         [*command, "-H", f"Authorization: Bearer {token}", address],
         check=False,
         capture_output=True,
-        timeout=60,
+        timeout=120,
     )
     return done.returncode
 
@@ -116,7 +116,7 @@ def test_curl_gets_through_one_cut_after_another_and_nothing_comes_twice(
     for _ in range(3):
         proxy.cut_down_after(5 * MIB)
         assert curl(proxy.url + url, token, target) in CUT_OFF
-        assert proxy.was_cut.wait(10)
+        assert proxy.was_cut.wait(WAIT_SECONDS)
         proxy.heal()
     assert curl(proxy.url + url, token, target) == 0
     assert sha256(target.read_bytes()) == sha256(DATA)

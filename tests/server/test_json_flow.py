@@ -119,7 +119,7 @@ def test_p8_of_chunks_at_once_two_are_in_memory(server: Server, http: requests.S
     headers = {**http.headers, "Content-Type": "application/json"}
 
     def send(body: str) -> int:
-        return requests.post(f"{api}/chunk", body, headers=headers, timeout=60).status_code
+        return requests.post(f"{api}/chunk", body, headers=headers, timeout=120).status_code
 
     before = server.own_bytes()
     with watched(server) as peaks, ThreadPoolExecutor(AT_ONCE) as workers:

@@ -74,7 +74,7 @@ class Front:
         """With each `_` of a header's name for a dash."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         own = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity"}
-        return requests.request(method, f"{self.url}{path}", headers={**own, **named}, timeout=30)
+        return requests.request(method, f"{self.url}{path}", headers={**own, **named}, timeout=120)
 
     def get(self, path: str, **headers: str) -> Any:
         return self.ask("GET", path, **headers)
@@ -212,7 +212,7 @@ def test_p9_nobody_else_gets_it_nor_reaches_around_the_app(
         prepared = requests.Request("GET", front.url).prepare()
         prepared.url = f"{front.url}{PREFIX}{address}"
         with requests.Session() as session:
-            answer = session.send(prepared, timeout=30)
+            answer = session.send(prepared, timeout=120)
         assert answer.status_code in {400, 404}, address
         assert DATA[:100] not in answer.content
 

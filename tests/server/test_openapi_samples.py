@@ -63,7 +63,7 @@ def test_the_lines_do_what_they_are_said_to(
         env={"PATH": os.environ["PATH"], **given},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.stdout in said["responses"], done.stderr
     assert done.stdout < "300"

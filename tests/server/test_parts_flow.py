@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.bodies import SMALL_CHUNK, cut, flipped, payload, sha256
+from tests.support.bodies import SMALL_CHUNK, WAIT_SECONDS, cut, flipped, payload, sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import REPOSITORY, Server
@@ -38,7 +38,7 @@ def run_script(url: str, token: str, file: Path) -> "subprocess.CompletedProcess
         env={"PATH": os.environ["PATH"], "URL": url, "TOKEN": token, "FILE": str(file)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=120,
     )
 
 
@@ -50,7 +50,7 @@ def curl(token: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 
@@ -114,7 +114,7 @@ def test_the_script_goes_on_after_a_cut_and_sends_nothing_twice_when_it_is_run_a
     file.write_bytes(payload(16 * MIB, seed=51))
     proxy.cut_after(12 * MIB)
     script = Running(lambda: run_script(proxy.url, token, file))
-    assert proxy.was_cut.wait(30)
+    assert proxy.was_cut.wait(WAIT_SECONDS)
     proxy.heal()
     done: Any = script.result()
     assert done.returncode == 0, done.stderr

@@ -52,7 +52,7 @@ def half_sent(server: Server, token: str, size: int) -> Iterator[socket.socket]:
         f"Content-Length: {len(HEAD) + size + 9}\r\n\r\n"
     )
     block = payload(MIB, seed=3)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=120) as connection:
         connection.sendall(request.encode() + HEAD)
         for _ in range(size // MIB):
             connection.sendall(block)
@@ -64,9 +64,9 @@ def sign_in(server: Server) -> requests.Session:
     browser = requests.Session()
     browser.trust_env = False
     browser.headers.update(PAGE)
-    page = browser.get(f"{server.url}/sign-in/", timeout=60)
+    page = browser.get(f"{server.url}/sign-in/", timeout=120)
     fields = {"csrfmiddlewaretoken": form_token(page), "username": USER, "password": PASSWORD}
-    browser.post(page.url, data=fields, timeout=60).raise_for_status()
+    browser.post(page.url, data=fields, timeout=120).raise_for_status()
     return browser
 
 
@@ -96,13 +96,13 @@ def test_a_browser_without_javascript_sends_a_file_and_is_told_so(
     server: Server, client: NativeClient
 ) -> None:
     with sign_in(server) as browser:
-        token = form_token(browser.get(f"{server.url}/", timeout=60))
+        token = form_token(browser.get(f"{server.url}/", timeout=120))
         page = browser.post(
             f"{server.url}/uploads/send",
             data={"csrfmiddlewaretoken": token},
             files={"file": ("tides.csv", content_for("tides.csv", MIB, seed=2))},
             headers={"Origin": server.url},
-            timeout=60,
+            timeout=120,
         )
     assert [answer.status_code for answer in [*page.history, page]] == [303, 200]
     assert "“tides.csv” has arrived and is being verified." in page.text

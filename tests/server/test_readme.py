@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.bodies import payload
+from tests.support.bodies import WAIT_SECONDS, payload
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import REPOSITORY, Server
@@ -45,7 +45,7 @@ def run(lines: str, folder: Path) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     return done.stdout
 
@@ -65,7 +65,7 @@ def test_the_lines_for_curl_send_a_file_whatever_interrupts_them_and_never_twice
 
     proxy.cut_after(7 * MIB)
     run(lines, tmp_path)
-    assert proxy.was_cut.is_set()
+    assert proxy.was_cut.wait(WAIT_SECONDS)
     proxy.heal()
     proxy.reset_count()
     session = last_answer(run(lines, tmp_path))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.bodies import SMALL_CHUNK, cut, payload
+from tests.support.bodies import SMALL_CHUNK, WAIT_SECONDS, cut, payload
 from tests.support.client import NativeClient
 from tests.support.server import Server, is_alive
 from tests.support.stalled import stalled, wait_beside_others
@@ -88,7 +88,7 @@ def test_p3_a_chunk_that_goes_on_arriving_is_taken_in_and_new_requests_are_refus
         ending.tell()
         wait_until(lambda: refuses(ending), "new connections to be refused")
         flying.sendall(data[MIB // 2 :])
-        flying.settimeout(30)
+        flying.settimeout(WAIT_SECONDS)
         assert flying.recv(65536).startswith(b"HTTP/1.1 200 ")
     assert ending.exit_code(SHUTDOWN_SECONDS) == 0
     ending.start()
@@ -158,7 +158,7 @@ def test_p3_more_signals_lose_nothing_that_was_acknowledged(
         for _ in range(4):
             ending.tell(signal.SIGINT, whole_group=True)
             wait_until(lambda: refuses(ending), "new connections to be refused")
-        flying.settimeout(30)
+        flying.settimeout(WAIT_SECONDS)
         with suppress(ConnectionError):
             flying.sendall(chunks[0][1000:])
             answer = flying.recv(65536)

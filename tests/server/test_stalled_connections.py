@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.bodies import payload
-from tests.support.client import NativeClient
+from tests.support.bodies import WAIT_SECONDS, payload
+from tests.support.client import CLIENT_SECONDS, NativeClient
 from tests.support.server import Server
 from tests.support.stalled import stalled, wait_beside_others
 from tests.support.waiting import wait_until
@@ -90,7 +90,7 @@ def clients(server: Server, tokens: list[str]) -> Iterator[list[NativeClient]]:
 
 
 def sign_in_page(server: Server) -> int:
-    return requests.get(f"{server.url}/sign-in/", timeout=30).status_code
+    return requests.get(f"{server.url}/sign-in/", timeout=CLIENT_SECONDS).status_code
 
 
 def is_completed(client: NativeClient, session: dict[str, Any]) -> bool:
@@ -259,6 +259,6 @@ def test_p5_a_slow_client_is_not_ended_while_another_stalls(
             sent += 100
             select.select([other], [], [], 0.05)
         slow.sendall(data[sent:])
-        slow.settimeout(30)
+        slow.settimeout(WAIT_SECONDS)
         assert slow.recv(65536).startswith(b"HTTP/1.1 200 ")
     wait_until(lambda: is_completed(client, session), "completion")

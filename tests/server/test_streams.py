@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.bodies import SMALL_CHUNK, payload, sha256
+from tests.support.bodies import SMALL_CHUNK, WAIT_SECONDS, payload, sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
@@ -93,7 +93,7 @@ def test_p3_what_the_server_has_read_before_a_cut_is_kept_to_the_byte(
     with socket.create_connection(("127.0.0.1", proxy.port)) as connection:
         with contextlib.suppress(OSError):
             connection.sendall(head + data)
-        assert proxy.was_cut.wait(10)
+        assert proxy.was_cut.wait(WAIT_SECONDS)
     wait_until(lambda: has_ended(server, session), "the end of the cut stream")
     kept = told_offset(client, session)
     # The application is given whole reads or none: what came of the last one is lost.

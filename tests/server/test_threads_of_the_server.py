@@ -94,7 +94,7 @@ def test_c8_p8_descriptors_are_level_after_bursts_of_many_threads(fresh_server: 
         method = "HEAD" if number % 4 == 0 else "GET"
         path = f"/api/v1/uploads/{session['id']}" + ("/content" if number % 2 else "")
         return requests.request(
-            method, fresh_server.url + path, headers=headers, timeout=30
+            method, fresh_server.url + path, headers=headers, timeout=120
         ).status_code
 
     for _ in range(3):

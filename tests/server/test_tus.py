@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.bodies import payload, sha256
+from tests.support.bodies import WAIT_SECONDS, payload, sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
@@ -92,7 +92,7 @@ def test_p3_what_came_before_a_cut_is_kept_to_the_byte(
         with socket.create_connection(("127.0.0.1", proxy.port)) as connection:
             with contextlib.suppress(OSError):
                 connection.sendall(head + data)
-            assert proxy.was_cut.wait(10)
+            assert proxy.was_cut.wait(WAIT_SECONDS)
     upload_id = path.rpartition("/")[2]
     wait_until(lambda: patches(server, upload_id) == 1, "the end of the cut request")
     kept = told_offset(client, path)
@@ -185,6 +185,8 @@ def test_the_connection_of_a_refused_patch_is_of_use_again(
         http.headers["Authorization"] = f"Bearer {token}"
         given = V | {"Content-Type": BODY, "Upload-Offset": "7"}
         url = f"{client.url}{path}"
-        assert http.patch(url, headers=given, data=b"x" * (MIB // 2), timeout=30).status_code == 409
-        assert http.head(url, headers=V, timeout=30).headers["Upload-Offset"] == "0"
+        assert (
+            http.patch(url, headers=given, data=b"x" * (MIB // 2), timeout=120).status_code == 409
+        )
+        assert http.head(url, headers=V, timeout=120).headers["Upload-Offset"] == "0"
     client.delete(path.rpartition("/")[2])

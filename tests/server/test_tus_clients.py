@@ -11,6 +11,7 @@ from tusclient.client import TusClient
 from tusclient.exceptions import TusUploadFailed
 from tusclient.uploader.uploader import Uploader
 
+from tests.support.bodies import WAIT_SECONDS
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
@@ -121,7 +122,7 @@ def test_tus_js_client_resumes_from_the_address_it_kept(
     proxy.hold_after(7 * MIB)
     with tus_js(folder, **given) as js:
         wait_until(lambda: told_offset(client, js) == 5 * MIB, "the first chunk to be in")
-        assert proxy.was_held.wait(10)
+        assert proxy.was_held.wait(WAIT_SECONDS)
         js.kill()
     proxy.drop()
     upload_id = js.url.rpartition("/")[2]
@@ -165,7 +166,7 @@ def test_tuspy_learns_of_a_checksum_that_is_wrong(
             uploader.upload()
     assert refused.value.status_code == 460
     address = str(uploader.url)
-    head = requests.head(address, headers=tus.headers | {"Tus-Resumable": "1.0.0"}, timeout=10)
+    head = requests.head(address, headers=tus.headers | {"Tus-Resumable": "1.0.0"}, timeout=120)
     assert head.headers["Upload-Offset"] == "0"
     client.delete(address.rpartition("/")[2])
 

@@ -6,11 +6,15 @@ import requests
 
 from .bodies import content_digest, cut, sha256
 
+#: Less than the 75 s after which the server ends stalled connections: whoever is held up by one
+#: fails, instead of going on then.
+CLIENT_SECONDS = 60.0
+
 
 class NativeClient:
     """Speaks to the server at `url` with a personal token. Methods return the raw response."""
 
-    def __init__(self, url: str, token: str, timeout: float = 60.0) -> None:
+    def __init__(self, url: str, token: str, timeout: float = CLIENT_SECONDS) -> None:
         self.url = url
         self._timeout = timeout
         self._http = requests.Session()

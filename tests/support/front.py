@@ -113,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _forward(self, body: bytes, piece: int | None) -> None:
         headers = {name: text for name, text in self.headers.items() if name.lower() != "host"}
         url = self.server.target + self.path
-        got = requests.request(self.command, url, data=body, headers=headers, timeout=60)
+        got = requests.request(self.command, url, data=body, headers=headers, timeout=120)
         if piece is not None and got.ok:
             self.server.front.passed.append(piece)
         kept = {k: v for k, v in got.headers.items() if k.lower() not in _OWN_HEADERS}

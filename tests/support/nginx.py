@@ -59,15 +59,15 @@ def nginx(block: str, folder: Path) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 def _answers(process: "subprocess.Popen[bytes]", port: int, folder: Path) -> Callable[[], bool]:
     def asked() -> bool:
         assert process.poll() is None, (folder / "error.log").read_text()
         try:
-            requests.head(f"http://127.0.0.1:{port}/", timeout=5)
-        except requests.ConnectionError:
+            requests.head(f"http://127.0.0.1:{port}/", timeout=30)
+        except requests.RequestException:
             return False
         return True
 

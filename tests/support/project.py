@@ -20,7 +20,7 @@ from .waiting import wait_until
 
 DOCUMENT = REPOSITORY / "docs" / "integrate.md"
 BLOCKS = blocks(DOCUMENT)
-SECONDS = 60.0
+SECONDS = 120.0
 USER, PASSWORD = "admin", "a-password-for-tests"
 
 
@@ -117,7 +117,7 @@ class Project:
     def _answers(self, server: "subprocess.Popen[bytes]") -> bool:
         assert server.poll() is None, f"it ended with {server.returncode}:\n{self.log}"
         try:
-            answer = requests.get(f"{self.url}/files/api/v1/uploads", timeout=5)
+            answer = requests.get(f"{self.url}/files/api/v1/uploads", timeout=30)
         except requests.RequestException:
             return False
         return answer.status_code == 401
@@ -126,10 +126,10 @@ class Project:
 def _end(server: "subprocess.Popen[bytes]") -> None:
     server.send_signal(signal.SIGTERM)
     try:
-        server.wait(15)
+        server.wait(60)
     except subprocess.TimeoutExpired:
         os.killpg(server.pid, signal.SIGKILL)
-        server.wait(15)
+        server.wait(60)
 
 
 def new_project(folder: Path, wheel: Path) -> Project:

@@ -14,7 +14,7 @@ from .waiting import wait_until
 
 SCRIPT = Path(__file__).with_name("tus_client.mjs")
 NODE = REPOSITORY / ".venv" / "bin" / "node"
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 
 
 class TusJs:

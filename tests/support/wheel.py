@@ -9,7 +9,7 @@ from .server import REPOSITORY
 
 #: What goes into them, or is read when they are made.
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "uploads", "templates", "static")
-SECONDS = 60
+SECONDS = 120
 
 
 def copy_sources(to: Path) -> Path:
