@@ -10,6 +10,7 @@ from tests.support.bodies import WAIT_SECONDS, cut, payload
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.stalled import wait_beside_others
 from tests.support.waiting import wait_until
 from uploads.core.plan import MIB
 
@@ -72,6 +73,7 @@ def test_p5_a_client_that_stalls_holds_up_nobody(
     )
     with socket.create_connection(("127.0.0.1", server.port)) as stalled:
         stalled.sendall(head.encode() + data[:1000])
+        wait_beside_others(server, server.arriving, "the stalled body to be read")
         answer = client.put_chunk(session["id"], 0, data)
     assert (answer.status_code, answer.json()["duplicate"]) == (200, False)
 
