@@ -42,7 +42,7 @@ SENDING = """([options, csrf]) => {
       const upload = new tus.Upload(source, {
         endpoint: new URL("/files/", location.href).href,
         headers: { "X-CSRFToken": csrf },
-        retryDelays: Array(20).fill(300),
+        retryDelays: Array(400).fill(300),
         metadata: { filename: file.name, filetype: "video/x-matroska" },
         uploadLengthDeferred: Boolean(deferred),
         ...others,
@@ -171,7 +171,7 @@ def test_tus_js_client_resumes_from_the_address_that_its_page_kept(
     film = make_file("film.mkv", SIZE)
     proxy.hold_after(7 * MIB)
     choose(dashboard.page, film, chunkSize=5 * MIB)
-    wait_until(lambda: told_offset(client, dashboard.page) == 5 * MIB, "the first chunk to be in")
+    wait_until(lambda: told_offset(client, dashboard.page) >= 5 * MIB, "the first chunk to be in")
     dashboard.page.close()
     proxy.drop()
     again = Dashboard(context.new_page()).open()

@@ -74,8 +74,16 @@ def test_p5_a_live_patch_goes_on_at_once_beside_one_that_is_half_dead(
     path = create(client, Upload_Length=str(len(data)))
     with socket.create_connection(("127.0.0.1", server.port)) as stalled:
         stalled.sendall(head_of(path, token, 0, len(data)) + data[: CHUNK + CHUNK // 2])
-        wait_until(lambda: told_offset(client, path) == CHUNK, "the first chunk")
-        assert patch(client, path, CHUNK, data[CHUNK:]).status_code == 204
+        wait_until(lambda: told_offset(client, path) >= CHUNK, "the first chunk")
+
+        def goes_on() -> int | None:
+            # Half a chunk is the half-dead one's own, until it is slow: then that is kept, perhaps
+            # between our question and our PATCH. Any other refusal is none that may be.
+            offset = told_offset(client, path)
+            status: int = patch(client, path, offset, data[offset:]).status_code
+            return None if status == 409 and told_offset(client, path) > offset else status
+
+        assert wait_until(goes_on, "a PATCH from the offset on") == 204
         assert told_offset(client, path) == len(data)
         assert arrived(client, path) == data
 
@@ -114,14 +122,15 @@ def test_a_body_in_chunks_of_http_is_taken_and_its_progress_is_seen(
         for start in range(0, len(data), MIB):
             yield data[start : start + MIB]
             if start == CHUNK:
-                wait_until(lambda: told_offset(client, path) == CHUNK, "the first chunk to be in")
+                wait_until(lambda: told_offset(client, path) >= CHUNK, "the first chunk to be in")
                 seen.append(told_offset(client, path))
 
     answer = Running(lambda: patch(through, path, 0, slowly()))
     sent: Any = answer.result()
     assert (sent.status_code, sent.headers["Upload-Offset"]) == (204, str(len(data)))
     through.close()
-    assert seen == [CHUNK]
+    # What has come of the second is kept too if that took long.
+    assert CHUNK <= seen[0] <= CHUNK + MIB
     done = patch(client, path, len(data), b"", Upload_Length=str(len(data)))
     assert done.status_code == 204
     assert arrived(client, path) == data

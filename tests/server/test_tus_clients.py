@@ -121,7 +121,7 @@ def test_tus_js_client_resumes_from_the_address_it_kept(
     (folder / "addresses.json").write_text("{}")
     proxy.hold_after(7 * MIB)
     with tus_js(folder, **given) as js:
-        wait_until(lambda: told_offset(client, js) == 5 * MIB, "the first chunk to be in")
+        wait_until(lambda: told_offset(client, js) >= 5 * MIB, "the first chunk to be in")
         assert proxy.was_held.wait(WAIT_SECONDS)
         js.kill()
     proxy.drop()

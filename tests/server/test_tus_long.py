@@ -71,7 +71,7 @@ def test_a_gibibyte_arrives_whole_through_two_kills_and_five_cuts(
         given = {"endpoint": f"{proxy.url}/files/", "token": token, "path": str(film)}
         # So slow that the faults find it under way.
         proxy.throttle(80 * MIB)
-        with tus_js(folder, **given, retryDelays=[200] * 100) as js:
+        with tus_js(folder, **given, retryDelays=[200] * 1000) as js:
             disturb(server, proxy, client, js)
             upload_id = js.done(300).rpartition("/")[2]
         sent = proxy.bytes_upstream
