@@ -16,6 +16,7 @@ from tests.support.bodies import WAIT_SECONDS, payload, sha256
 from tests.support.client import NativeClient
 from tests.support.proxy import Proxy
 from tests.support.server import Server
+from tests.support.stalled import wait_beside_others
 from tests.support.waiting import wait_until
 from uploads import conf
 from uploads.core.plan import KIB, MIB
@@ -79,7 +80,9 @@ def waiting_readers(server: Server, token: str, url: str, count: int) -> Iterato
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * KIB)
             one.connect(("127.0.0.1", server.port))
             one.sendall(request)
-        wait_until(lambda: server.open_files("/content/") == count, "the downloads to begin")
+        wait_beside_others(
+            server, lambda: server.open_files("/content/") == count, "the downloads to begin"
+        )
         yield
 
 
