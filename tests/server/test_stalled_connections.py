@@ -3,6 +3,7 @@
 import select
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -185,9 +186,20 @@ def test_p5_the_stalled_bodies_of_one_user_stop_that_user_and_no_other(
     wait_until(lambda: is_completed(one, session), "completion")
 
 
+@contextmanager
+def impatience(server: Server, seconds: int) -> Iterator[None]:
+    """Within, an `impatient_server` ends connections after so long without news."""
+    told = server.data / "impatient"
+    told.write_text(str(seconds))
+    try:
+        yield
+    finally:
+        told.unlink()
+
+
 @pytest.fixture(scope="module")
 def impatient_server() -> Iterator[Server]:
-    """One that ends connections after few seconds without news."""
+    """One that can be told to end connections after few seconds without news."""
     with Server(DJANGO_SETTINGS_MODULE="tests.support.impatient_settings") as server:
         yield server
 
@@ -228,15 +240,18 @@ def test_p5_p8_whatever_stalls_is_ended_and_leaves_nothing(
         KEPT_ALIVE,
     ]
     with stalled(server, [kind for kind in kinds for _ in range(20)]) as sockets:
-        for connection in sockets:
-            wait_until(lambda: is_ended(connection), "the end of each connection")  # noqa: B023
-        wait_until(lambda: not server.arriving(), "the end of the bodies")
+        wait_beside_others(server, lambda: server.arriving() == 20, "the bodies to be read")
+        with impatience(server, 3):
+            for connection in sockets:
+                wait_until(lambda: is_ended(connection), "the end of each connection")  # noqa: B023
+            wait_until(lambda: not server.arriving(), "the end of the bodies")
     # Not looked at by their clients: to read an answer would keep it going.
     with stalled(server, [download_request(complete, token)] * 20):
         wait_beside_others(
             server, lambda: server.open_files("/content/") == 20, "the downloads to begin"
         )
-        wait_until(lambda: server.descriptors() <= descriptors + SOME_DESCRIPTORS, "their end")
+        with impatience(server, 3):
+            wait_until(lambda: server.descriptors() <= descriptors + SOME_DESCRIPTORS, "their end")
     assert client.begin(data)["missing"] == [0]
     client.send_missing(data, session)
     wait_until(lambda: is_completed(client, session), "completion")
@@ -252,12 +267,14 @@ def test_p5_a_slow_client_is_not_ended_while_another_stalls(
     session = client.begin(data)
     start = chunk_request(session, server.issue_token(), data, 0)
     sent = 0
+    # Longer than this test itself is likely to be kept from sending.
     with stalled(server, [start, start]) as (slow, other):
-        while not is_ended(other):
-            assert sent < len(data) // 2, "the other should have ended long ago"
-            slow.sendall(data[sent : sent + 100])
-            sent += 100
-            select.select([other], [], [], 0.05)
+        with impatience(server, 10):
+            while not is_ended(other):
+                assert sent < len(data) // 2, "the other should have ended long ago"
+                slow.sendall(data[sent : sent + 100])
+                sent += 100
+                select.select([other], [], [], 0.05)
         slow.sendall(data[sent:])
         slow.settimeout(WAIT_SECONDS)
         assert slow.recv(65536).startswith(b"HTTP/1.1 200 ")
