@@ -252,6 +252,28 @@ class Item:
         return target
 
 
+def click_to_copy(button: Locator, *, again: bool = False) -> None:
+    """Click, and wait until it has said so: for two seconds, which may be over when one looks.
+
+    `again`: there is a second click while it says so.
+    """
+    page = button.page
+    button.evaluate(_WATCH_FOR_COPIED, again)
+    button.click()
+    wait_until(lambda: page.evaluate("window.saidCopied"), "the button to say so")
+
+
+_WATCH_FOR_COPIED = """(button, again) => {
+  window.saidCopied = false;
+  new MutationObserver((_, observer) => {
+    if (button.textContent.trim() !== "Copied") return;
+    observer.disconnect();
+    window.saidCopied = true;
+    if (again) button.click();
+  }).observe(button, { subtree: true, childList: true, characterData: true });
+}"""
+
+
 def expect_map_is_true(client: NativeClient, row: Item) -> None:
     """The page shows, perhaps after its next refresh, what the server has."""
 
