@@ -142,6 +142,11 @@ class Proxy:
         for connection in connections:
             _close(connection)
 
+    def come_up(self) -> None:
+        """Let connections in again; what was said of speed and the next cut still holds."""
+        with self._lock:
+            self._down = False
+
     def heal(self) -> None:
         """Let everything through again, at full speed."""
         with self._lock:
