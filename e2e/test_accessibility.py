@@ -342,6 +342,7 @@ def test_one_file_is_spoken_of_when_it_turns_and_many_only_when_all_have_ended(
     page = dashboard.page
     listen(page)
     dashboard.upload(make_file("film.mkv", 2 * CHUNK))
+    expect(page.locator("#announcer")).to_have_text("film.mkv: complete and verified")
     assert heard(page) == ["film.mkv: complete and verified"]
     dashboard.choose(*(make_file(f"{number}.bin", KIB, number + 1) for number in range(20)))
     expect(page.locator("#announcer")).to_have_text("20 files are complete and verified.")
