@@ -95,7 +95,7 @@ def writing_works(server: Server) -> None:
 def database_locked(server: Server) -> Iterator[None]:
     """Another process is writing, and takes its time."""
     path = server.data / "holdfast.sqlite3"
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")

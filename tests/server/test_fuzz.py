@@ -12,7 +12,7 @@ pytestmark = pytest.mark.server
 SEED = 7
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_p10_no_request_is_an_error_and_no_refused_one_changes_anything() -> None:
     said: list[str] = []
     result = run(Options.short(SEED), said.append)
