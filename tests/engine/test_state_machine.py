@@ -597,7 +597,7 @@ def _empty_everything() -> None:
 
 
 @pytest.mark.thorough
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_every_promise_holds_in_any_order_of_operations_crashes_and_damage(
     transactional_db: None,
 ) -> None:
