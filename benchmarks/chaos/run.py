@@ -27,6 +27,7 @@ from .world import World
 Say = Callable[[str], object]
 
 _PROGRESS_SECONDS = 10.0
+_LOOK_SECONDS = 0.1
 #: The server's descriptors settle as connections are closed and threads end. A connection that was
 #: left standing is ended by the server after 75 s; what is open after that stays open.
 _DESCRIPTOR_SECONDS = 90.0
@@ -72,6 +73,7 @@ class _Run:
                 clients.start()
                 try:
                     director.run(faults, lambda: self._progress(director))
+                    self._await_mischief()
                 finally:
                     # Also when the run is broken off: its threads must end.
                     world.over.set()
@@ -110,6 +112,13 @@ class _Run:
             f"{sum(director.happened.values())} faults, {counts['uploads completed']} uploads "
             f"completed, {len(self._ledger.failures)} failures"
         )
+
+    def _await_mischief(self) -> None:
+        """On a slow machine the clients may not yet have come to all that each run has."""
+        end = time.monotonic() + self._options.settle_seconds
+        kinds = [*Mischief, *Stream]
+        while time.monotonic() < end and not all(self._ledger.counts[kind] for kind in kinds):
+            time.sleep(_LOOK_SECONDS)
 
     def _tell(self, text: str) -> None:
         self._say(f"{time.monotonic() - self._begun:6.1f} s  {text}")
