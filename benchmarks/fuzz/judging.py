@@ -14,8 +14,9 @@ from .oracle import complaints, is_accepted, logged
 from .report import Finding, Result
 from .state import Change, State, changes, ids_in, look, unaccounted
 
-#: What requests still change after they were answered, such as a verification, ends within it.
-_SETTLE_SECONDS = 5.0
+#: What requests still change after they were answered, such as a verification, ends within it; on
+#: a busy machine too.
+_SETTLE_SECONDS = 30.0
 _STEP = 0.05
 #: Requests that are tried one by one to find out which of them has changed something.
 _SUSPECTS = 40
