@@ -23,6 +23,7 @@ from schemathesis.transport.serialization import Binary
 from tests.support.bodies import SMALL_CHUNK, cut, payload, sha256
 from tests.support.client import NativeClient
 from tests.support.server import Server
+from tests.support.waiting import wait_until
 from uploads.web.api_page import DOCUMENT
 
 pytestmark = pytest.mark.server
@@ -68,7 +69,7 @@ CHECKS = [
     checks.ignored_auth,
 ]
 #: A request to complete may wait 30 s for the verifier.
-PATIENCE = 60.0
+PATIENCE = 120.0
 #: Random requests for each operation, besides those that schemathesis derives one by one.
 EXAMPLES = 30
 
@@ -116,11 +117,9 @@ def prepared(client: NativeClient, seed: int) -> Uploads:
     other = client.begin(data, sha256=sha256(str(seed).encode()), chunk_size=SMALL_CHUNK)
     client.send_missing(data, other)
     ids["failed"] = other["id"]
-    # By the protocol that waits for the verdict.
-    for state, status in {"completed": 200, "failed": 409}.items():
-        json = {"upload_id": ids[state]}
-        answer = client.request("POST", "/api/v1/upload/complete", json=json)
-        assert answer.status_code == status, answer.text
+    client.complete(ids["completed"]).raise_for_status()
+    for state in ("completed", "failed"):
+        wait_until(lambda: client.status(ids[state]).json()["state"] == state, f"it to be {state}")  # noqa: B023
     form = {"file": ("file.bin", data[:SMALL_CHUNK])}
     begun = client.request("POST", "/api/chunked-upload/", files=form).json()
     return Uploads(data, {**ids, "endless": str(UUID(begun["upload_id"]))})

@@ -10,6 +10,7 @@ import pytest
 from tests.support.client import NativeClient
 from tests.support.server import Server
 from tests.support.signatures import content_for
+from tests.support.waiting import wait_until
 from tests.test_openapi_document import Operation, each_operation
 from uploads.core.plan import MIB
 
@@ -46,6 +47,7 @@ def upload_id(client: NativeClient, operation: dict[str, Any]) -> str:
     if name in {"getContent", "headContent"}:
         body = {"upload_id": given}
         client.request("POST", "/api/v1/upload/complete", json=body).raise_for_status()
+        wait_until(lambda: client.status(given).json()["state"] == "completed", "completion")
     return given
 
 
