@@ -97,7 +97,7 @@ def see_through(
 def test_many_small_files_and_a_large_one_dropped_together_arrive(
     context: BrowserContext, person: Person, client: NativeClient, folder: Path
 ) -> None:
-    see_through(context, person, client, folder, 60, 64 * MIB, minutes=1)
+    see_through(context, person, client, folder, 60, 64 * MIB, minutes=4)
 
 
 @pytest.mark.long
