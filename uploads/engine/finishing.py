@@ -27,6 +27,7 @@ from .bits import write_bitmap
 from .content import remove_content
 from .durability import synced_transaction
 from .events import record_each
+from .following import Trail, chunk_rows, taken_over
 from .joining import CannotJoin, is_ready, join, let_go_of_parts
 from .reasons import DATA_LOST, OTHER_HASH
 from .transitions import move
@@ -128,22 +129,26 @@ def _verify(session: FileSession, data: StagedFile) -> str | None:
     """
     if session.role == Role.WHOLE:
         return _joined(session, data)
-    plan = session.plan
-    fingerprints = {
-        index: bytes(value)
-        for index, value in FileChunk.objects.filter(session=session)
-        .values_list("index", "fingerprint")
-        .iterator()
-    }
-    if data.size != plan.size:
-        # Not our doing. What is too much goes; what lacks is found to be damaged.
-        data.set_size(plan.size)
-    reading = Pass(data, plan, fingerprints)
-    reading.advance(plan.total, _heartbeat(session))
+    with taken_over(session.pk) as trail:
+        reading = _reading(session, data, trail)
+        reading.advance(session.plan.total, _heartbeat(session))
     if reading.damaged:
         _reopen(session, reading.damaged)
         return None
     return reading.sha256()
+
+
+def _reading(session: FileSession, data: StagedFile, trail: Trail | None) -> Pass:
+    """Of what no follower has read; of all where there was none, or it has to be done again."""
+    plan = session.plan
+    rows = list(chunk_rows(session.pk))
+    fingerprints = {row.index: row.fingerprint for row in rows}
+    if data.size != plan.size:
+        # Not our doing. What is too much goes; what lacks is found to be damaged.
+        data.set_size(plan.size)
+    elif trail and trail.is_sound(rows):
+        return Pass(data, plan, fingerprints, first=trail.length, sha256=trail.sha256)
+    return Pass(data, plan, fingerprints)
 
 
 def _joined(whole: FileSession, data: StagedFile) -> str | None:

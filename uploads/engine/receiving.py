@@ -36,6 +36,7 @@ from .bits import write_bitmap
 from .buffers import Body, open_body
 from .database import let_go_of_databases
 from .durability import acknowledging_transaction, each_chunk_is_synced
+from .following import chunk_is_in
 from .inspecting import check_first_chunk
 from .quotas import check_quota_of
 from .reasons import DATA_LOST
@@ -243,6 +244,8 @@ class IncomingChunk:
             # Not before the chunk is unlocked: the verifier wants the whole file, and a task may
             # run in place.
             enqueue_finish(receipt.session.pk)
+        elif not receipt.duplicate:
+            chunk_is_in(receipt.session)
         remove_tail_in_passing(receipt.session, tail)
         return receipt
 

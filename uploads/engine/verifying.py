@@ -1,7 +1,7 @@
 """The verifier's one pass over the bytes as they were stored.
 
-Each chunk is compared with its fingerprint while the SHA-256 of the whole is computed. A pass can
-be led forward in steps, so that it may one day trail an upload that is still arriving.
+Each chunk is compared with its fingerprint while the SHA-256 of the whole is computed. One pass can
+go on where another ended, so that it may trail an upload that is still arriving (`following`).
 """
 
 import hashlib
@@ -18,9 +18,10 @@ _READ_SIZE = MIB // 2
 
 
 class Pass:
-    """One reading of `data` from its byte `start`. `fingerprints` has the BLAKE3 of every chunk.
+    """One reading of `data` from its byte `start`, and from chunk `first` of the plan on.
 
-    What `sha256` was given before, other passes have read.
+    `fingerprints` has the BLAKE3 of every chunk that is read. What `sha256` was given before, other
+    passes have read.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Pass:
         fingerprints: Mapping[int, bytes],
         *,
         start: int = 0,
+        first: int = 0,
         sha256: "hashlib._Hash | None" = None,
     ) -> None:
         self._data = data
@@ -38,7 +40,7 @@ class Pass:
         self._fingerprints = fingerprints
         self._sha256 = sha256 or hashlib.sha256()
         self._buffer = memoryview(bytearray(min(_READ_SIZE, plan.chunk_size)))
-        self._next = 0
+        self._next = first
         #: Chunks read so far whose bytes differ from their fingerprint, ascending.
         self.damaged: list[int] = []
 

@@ -78,8 +78,13 @@ class StagedFile(Protocol):
     def sync(self) -> None:
         """Return when the bytes are on the disk.
 
-        After a failure what is read is what the disk really holds, as far as the system can tell.
+        Raises StorageUnavailable or StorageFull for any write that has failed since this file was
+        opened, even if another open file was told of it before (Linux 4.13 and later). After that,
+        what is read is what the disk really holds, as far as the system can tell.
         """
+
+    def begin_writing_out(self, offset: int, length: int) -> None:
+        """Have these bytes on their way to the disk, where that can be asked. Waits for nothing."""
 
 
 class Tail(Protocol):
@@ -130,6 +135,13 @@ class Store(Protocol):
 
     def open(self, session_id: UUID) -> AbstractContextManager[StagedFile]:
         """Open the staged file, never creating it. Raises StagingMissing."""
+
+    def hold_staging(self, session_id: UUID) -> AbstractContextManager[bool]:
+        """Hold a session's staging for as long as the context, or this process, lasts.
+
+        False while it is held already, by any process, this one too. Keeps nobody from reading,
+        writing or removing what is there. Raises StagingMissing.
+        """
 
     def incoming(self, session_id: UUID) -> AbstractContextManager[Incoming]:
         """A new body on its way in; its file goes with the context. Raises StagingMissing."""

@@ -9,7 +9,6 @@ Scratch files have no name: they are in <root>, and nowhere to be seen.
 """
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
@@ -36,8 +35,8 @@ from .folders import (
     rename_into_folder,
     sync_folder,
 )
-from .locks import is_locked, locked
-from .page_cache import forget_cached
+from .locks import is_locked, locked, try_lock
+from .page_cache import begin_writing_out, forget_cached
 from .refusals import refuse, translated
 
 #: A body's file untouched for this long belongs to a process that died.
@@ -195,6 +194,9 @@ class FilesystemStagedFile:
                 forget_cached(self._fd)
                 raise
 
+    def begin_writing_out(self, offset: int, length: int) -> None:
+        begin_writing_out(self._fd, offset, length)
+
 
 class FilesystemTail:
     """See `base.Tail`."""
@@ -275,6 +277,23 @@ class FilesystemStore:
     def open_adopted(self, sha256: str, content_id: UUID) -> Iterator[StagedFile]:
         with self._opened(self._path(sha256, content_id)) as file:
             yield file
+
+    @contextmanager
+    def hold_staging(self, session_id: UUID) -> Iterator[bool]:
+        path = self._folder(session_id)
+        try:
+            # The folder itself: nothing has to be made for it, or removed.
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            self._missing(path / "data")
+        except OSError as error:
+            refuse(error)
+        try:
+            with translated():
+                held = try_lock(fd)
+            yield held
+        finally:
+            os.close(fd)
 
     @contextmanager
     def incoming(self, session_id: UUID) -> Iterator[FilesystemIncoming]:
@@ -422,13 +441,13 @@ class FilesystemStore:
             self._root.mkdir(parents=True, exist_ok=True)
             fd = os.open(self._root / f"{name}.lease", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return False
+            held = try_lock(fd)
         except OSError as error:
             os.close(fd)
             refuse(error)
+        if not held:
+            os.close(fd)
+            return False
         # Never closed: the kernel lets go of it when the process ends, however it ends.
         self._leases.add(name)
         return True

@@ -29,15 +29,25 @@ def locked(fd: int, offset: int, length: int) -> Iterator[None]:
 def is_locked(fd: int, offset: int, length: int) -> bool:
     """Whether somebody else holds a part of these bytes at this moment; `locked` would wait."""
     if _F_OFD_GETLK is None:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(fd):
             return True
         fcntl.flock(fd, fcntl.LOCK_UN)
         return False
     asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, offset, length, 0)
     kind: int = _FLOCK.unpack(fcntl.fcntl(fd, _F_OFD_GETLK, asked))[0]
     return kind != fcntl.F_UNLCK
+
+
+def try_lock(fd: int) -> bool:
+    """Lock the open file or folder as a whole, until it is closed; False while another has it.
+
+    By `flock`, which takes no notice of locks on ranges.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _set(fd: int, kind: int, offset: int, length: int) -> None:

@@ -1,0 +1,311 @@
+"""Followers: threads that verify uploads while they arrive, so that little is left at the end.
+
+A follower reads, from the first on, those chunks whose row is committed: nobody writes their bytes
+again while the row is there, so it takes no lock on them. What it has read, a trail, lives in the
+memory of its process. The verifier there takes it over, makes sure that it is one of the chunks
+that there are now, and reads the rest. In any other process, and whenever anything about a trail is
+in doubt, all is read from the beginning: at worst, nothing was saved.
+"""
+
+import hashlib
+import itertools
+import logging
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connections
+
+from uploads import conf
+from uploads.core.digests import Hasher, fingerprint
+from uploads.core.plan import MIB, ChunkPlan
+from uploads.errors import StorageFull, StorageUnavailable
+from uploads.models import FileChunk, FileSession, Role
+from uploads.storage import StagedFile, get_store
+
+from .verifying import Pass
+
+logger = logging.getLogger("uploads.engine")
+
+#: Bytes that are in of an upload before it is followed: to read fewer at the end takes no time.
+FOLLOW_FROM = 32 * MIB
+#: Bytes that are read of one upload before another has its turn.
+STRETCH = 64 * MIB
+#: Seconds after a turn that came up with its upload. Each turn costs two queries.
+PAUSE = 0.02
+#: Uploads that are followed at once, per process. Each keeps two descriptors.
+MAX_FOLLOWED = 32
+#: An upload without a new chunk for so many seconds makes room for others. If it goes on, it is
+#: read from the beginning.
+QUIET_SECONDS = 300
+#: How often those that have ended are looked for, in seconds. A file that is open keeps its room on
+#: the disk after it was removed.
+LOOK_SECONDS = 2
+#: Of a Linux thread (setpriority(2)): where processors are short, it gets a tenth of what others
+#: get.
+NICENESS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """What the database has of a chunk. One that is sent anew gets another `pk`."""
+
+    pk: int
+    index: int
+    fingerprint: bytes
+
+
+def chunk_rows(session_id: UUID, first: int = 0, limit: int | None = None) -> Iterator[ChunkRow]:
+    """The chunks that are in, at most `limit` of them, by index from `first` on."""
+    chunks = FileChunk.objects.filter(session=session_id, index__gte=first).order_by("index")
+    for pk, index, value in chunks.values_list("pk", "index", "fingerprint")[:limit].iterator():
+        yield ChunkRow(pk, index, bytes(value))
+
+
+class Trail:
+    """What was read of an upload, chunk by chunk from its first on."""
+
+    def __init__(self, data: StagedFile) -> None:
+        #: Open since before anything was read, so that its sync tells of whatever failed since.
+        self._data = data
+        self.sha256 = hashlib.sha256()
+        #: How many chunks were read.
+        self.length = 0
+        #: Of the rows of these chunks, as they were.
+        self._rows = fingerprint()
+
+    def is_sound(self, rows: Sequence[ChunkRow]) -> bool:
+        """Whether it stands for the first of these, the chunks that are in now, by index.
+
+        Not when one was sent anew; nor when the disk has refused to write any of the file, since
+        what was read is then not what it holds.
+        """
+        digest = fingerprint()
+        for row in rows[: self.length]:
+            _note(digest, row)
+        if digest.digest() != self._rows.digest():
+            return False
+        try:
+            self._data.sync()
+        except (StorageFull, StorageUnavailable):
+            logger.warning("The disk has refused what was read before it was written")
+            return False
+        return True
+
+    def read(self, plan: ChunkPlan, rows: Sequence[ChunkRow], go_on: Callable[[], bool]) -> bool:
+        """Read the next chunks, whose rows these are, for as long as `go_on` says so.
+
+        False when one is damaged. Then, and after an exception, this is a trail of nothing.
+        """
+        fingerprints = {row.index: row.fingerprint for row in rows}
+        reading = Pass(self._data, plan, fingerprints, first=self.length, sha256=self.sha256)
+        for row in itertools.takewhile(lambda _: go_on(), rows):
+            reading.advance(row.index + 1, lambda: None)
+            _note(self._rows, row)
+            self.length += 1
+        return not reading.damaged
+
+
+def _note(digest: Hasher, row: ChunkRow) -> None:
+    digest.update(row.pk.to_bytes(8, "big") + row.fingerprint)
+
+
+class _Follow:
+    """One upload that is followed, by one thread at a time."""
+
+    def __init__(self, session_id: UUID, chunk_size: int) -> None:
+        self.session_id = session_id
+        #: When a chunk came in last, on the monotonic clock.
+        self.news = time.monotonic()
+        #: Whether it waits for a thread or has one, and whether more came in since it got it.
+        self.is_due = self.is_told = False
+        #: Chunks of a stretch.
+        self._limit = max(1, STRETCH // chunk_size)
+        self._is_ended = False
+        self._trail: Trail | None = None
+        #: What is held and open, for as long as the trail.
+        self._open = ExitStack()
+        self._lock = threading.Lock()
+
+    def advance(self) -> bool:
+        """Read a stretch; whether there may be more by now.
+
+        Raises what the disk and the database raise, and has ended then.
+        """
+        with self._lock:
+            try:
+                return not self._is_ended and self._advance()
+            except BaseException:
+                self._give_up()
+                raise
+
+    def hand_over(self, stack: ExitStack) -> Trail | None:
+        """End. What was read, if anything, is open for as long as `stack`.
+
+        Waits for the chunk that is being read.
+        """
+        self._is_ended = True
+        with self._lock:
+            stack.enter_context(self._open.pop_all())
+            trail, self._trail = self._trail, None
+            return trail
+
+    def _advance(self) -> bool:
+        trail = self._trail = self._trail or self._begun()
+        if trail is None:
+            return False
+        rows = self._next_rows(trail.length)
+        # After the rows: a last chunk that is shorter comes with the size, if not after it.
+        session = FileSession.objects.filter(pk=self.session_id).first()
+        if not rows or session is None:
+            return False
+        if not trail.read(session.plan, rows, lambda: not self._is_ended):
+            logger.warning("Session %s has damaged chunks; left to its verifier", self.session_id)
+            self._give_up()
+        return len(rows) == self._limit
+
+    def _begun(self) -> Trail | None:
+        """None while another process follows."""
+        store = get_store()
+        with ExitStack() as stack:
+            if not stack.enter_context(store.hold_staging(self.session_id)):
+                return None
+            trail = Trail(stack.enter_context(store.open(self.session_id)))
+            self._open = stack.pop_all()
+        return trail
+
+    def _next_rows(self, first: int) -> list[ChunkRow]:
+        """Of the chunks from `first` on, without a gap, as many as a stretch has."""
+        rows = enumerate(chunk_rows(self.session_id, first, self._limit), first)
+        return [row for _, row in itertools.takewhile(lambda pair: pair[0] == pair[1].index, rows)]
+
+    def _give_up(self) -> None:
+        self._is_ended, self._trail = True, None
+        self._open.close()
+
+
+class Followers:
+    """The uploads that a process follows, and the threads that do it, begun when first needed."""
+
+    def __init__(self) -> None:
+        self._follows: dict[UUID, _Follow] = {}
+        #: Those that wait for a thread, in order.
+        self._due: deque[_Follow] = deque()
+        self._look_at = 0.0
+        self._started = 0
+        self._changed = threading.Condition()
+
+    def tell(self, session_id: UUID, chunk_size: int) -> None:
+        """A chunk is in. Asks nobody and waits for nothing."""
+        with self._changed:
+            follow = self._follows.get(session_id)
+            if follow is None:
+                if len(self._follows) >= MAX_FOLLOWED:
+                    return
+                follow = self._follows[session_id] = _Follow(session_id, chunk_size)
+            follow.news = time.monotonic()
+            follow.is_told = True
+            self._make_due(follow)
+
+    def start(self, threads: int) -> None:
+        """Have so many threads at work, unless they are already."""
+        with self._changed:
+            while self._started < threads:
+                name = f"uploads-follower-{self._started}"
+                threading.Thread(target=self._work, name=name, daemon=True).start()
+                self._started += 1
+
+    def hand_over(self, session_id: UUID, stack: ExitStack) -> Trail | None:
+        """Follow this upload no more. What was read of it is open for as long as `stack`."""
+        with self._changed:
+            follow = self._follows.pop(session_id, None)
+        return follow.hand_over(stack) if follow else None
+
+    def turn(self, patience: float | None = 0) -> bool | None:
+        """Read a stretch of the upload whose turn it is; whether there may be more of it by now.
+
+        None when no upload has news within `patience` seconds. Raises what `_Follow.advance` does.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._due, patience):
+                return None
+            follow = self._due.popleft()
+            follow.is_told = False
+        has_more = False
+        try:
+            has_more = follow.advance()
+        finally:
+            with self._changed:
+                follow.is_due = False
+                if has_more or follow.is_told:
+                    self._make_due(follow)
+        return has_more
+
+    def look(self) -> None:
+        """Let go of the uploads that have ended, and of those that have long been quiet."""
+        with self._changed:
+            follows = list(self._follows.values())
+        found = FileSession.objects.filter(pk__in=[follow.session_id for follow in follows])
+        still_open = set(found.open().values_list("pk", flat=True))
+        quiet = time.monotonic() - QUIET_SECONDS
+        for follow in follows:
+            if follow.session_id not in still_open or follow.news < quiet:
+                with ExitStack() as stack:
+                    self.hand_over(follow.session_id, stack)
+
+    def _make_due(self, follow: _Follow) -> None:
+        if not follow.is_due:
+            follow.is_due = True
+            self._due.append(follow)
+            self._changed.notify()
+
+    def _work(self) -> None:
+        _let_others_go_first()
+        while True:
+            try:
+                self._take_turn()
+            except Exception:
+                # Whatever it is, the verifier will read for itself; but this thread must live on.
+                logger.exception("An upload could not be followed")
+
+    def _take_turn(self) -> None:
+        has_more = self.turn(LOOK_SECONDS if self._follows else None)
+        if self._follows and time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_SECONDS
+            self.look()
+        if has_more is None:
+            connections.close_all()
+        elif not has_more:
+            time.sleep(PAUSE)
+
+
+def _let_others_go_first() -> None:
+    """Where threads have priorities of their own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+_followers = Followers()
+
+
+def chunk_is_in(session: FileSession) -> None:
+    """Have an upload that has grown by a chunk followed, if that may pay. No query, no waiting."""
+    threads = conf.current().followers
+    # A part ends in a whole, which is read for itself.
+    pays = session.received_count * session.chunk_size >= FOLLOW_FROM and session.role != Role.PART
+    if threads and pays:
+        _followers.tell(session.pk, session.chunk_size)
+        _followers.start(threads)
+
+
+@contextmanager
+def taken_over(session_id: UUID) -> Iterator[Trail | None]:
+    """What this process has followed of an upload, if it has; it is followed no more."""
+    with ExitStack() as stack:
+        yield _followers.hand_over(session_id, stack)
