@@ -32,6 +32,7 @@ from hypothesis.stateful import (
 
 from tests.support.bodies import cut, flipped, payload, sha256
 from tests.support.crashes import hooked
+from tests.support.following import follow, forget_followed
 from tests.support.scenarios import assert_sound, assert_sums
 from tests.support.sessions import TINY_CHUNK, content_of, damage, staging_of
 from tests.support.tasks import drop_tasks, run_tasks
@@ -61,6 +62,7 @@ from uploads.models import (
     SessionStatus,
     StoredFile,
 )
+from uploads.storage import StagingMissing
 
 #: Two of them share their first chunk; one is empty; one ends with a whole chunk.
 FILES = [payload(350), payload(100) + payload(130, seed=2), b"", payload(200, seed=3)]
@@ -346,6 +348,16 @@ class EngineMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.sent)
     @rule(one=some_one)
+    def a_follower_reads_on(self, one: int) -> None:
+        session_id, _ = self.pick(one)
+        session = FileSession.objects.filter(pk=session_id).first()
+        if session:
+            with self.attempt() as done, contextlib.suppress(StagingMissing):
+                follow(session)
+                done()
+
+    @precondition(lambda self: self.sent)
+    @rule(one=some_one)
     def time_passes(self, one: int) -> None:
         session_id, _ = self.pick(one)
         long_ago = timezone.now() - timedelta(hours=49)
@@ -360,6 +372,8 @@ class EngineMachine(RuleBasedStateMachine):
         if session is None or not received or not self.is_staged(session):
             return
         index = received[index % len(received)]
+        # By a power cut: what disks damage between two readings of one process, nobody is promised.
+        forget_followed()
         # Damaged twice, it would be whole again.
         if index not in sent.damaged:
             damage(session, index * TINY_CHUNK)
@@ -564,6 +578,7 @@ class EngineMachine(RuleBasedStateMachine):
                 yield done
             except Crash:
                 drop_tasks()
+                forget_followed()
             except (UploadError, UploadClaimed):
                 # A refusal is an answer; what it must leave as it was, the invariants say.
                 pass
@@ -590,6 +605,7 @@ def _fingerprint(chunk: bytes) -> bytes:
 
 def _empty_everything() -> None:
     drop_tasks()
+    forget_followed()
     for model in (FileChunk, FileSession, StoredFile):
         model.objects.all().delete()
     User.objects.all().delete()

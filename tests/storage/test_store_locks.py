@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.support.bodies import WAIT_SECONDS
-from uploads.storage import Store
+from uploads.storage import StagingMissing, Store
 
 from .conftest import STORES
 
@@ -101,6 +101,40 @@ def test_a_lock_is_freed_when_its_holder_fails(store: Store, session_id: UUID) -
     locker.end()
 
 
+def test_staging_is_held_by_one_until_it_lets_go(store: Store, session_id: UUID) -> None:
+    with store.hold_staging(session_id) as first:
+        assert first
+        with store.hold_staging(session_id) as second:
+            assert not second
+        with store.hold_staging(session_id) as third:
+            assert not third, "who was refused has not let go for the holder"
+    with store.hold_staging(session_id) as again:
+        assert again
+
+
+def test_staging_that_is_held_is_read_written_locked_and_removed_as_ever(
+    store: Store, session_id: UUID
+) -> None:
+    with store.hold_staging(session_id) as held:
+        assert held
+        with store.open(session_id) as file, file.locked(0, 0):
+            file.write_at(0, memoryview(b"abc"))
+        with store.incoming(session_id) as incoming:
+            incoming.write(b"abc")
+        store.discard(session_id)
+        with pytest.raises(StagingMissing), store.open(session_id):
+            pass
+    with pytest.raises(StagingMissing), store.hold_staging(session_id):
+        pass
+
+
+def _hold_staging(kind: str, root: Path, session_id: UUID, got: Event) -> None:
+    with STORES[kind](root).hold_staging(session_id) as held:
+        if held:
+            got.set()
+        threading.Event().wait()
+
+
 def _hold_lock(kind: str, root: Path, session_id: UUID, got: Event) -> None:
     """Runs in a process of its own, until it is killed."""
     with STORES[kind](root).open(session_id) as file, file.locked(0, 0):
@@ -143,6 +177,22 @@ def test_a_lock_keeps_other_processes_out_and_a_kill_frees_it(
         holder.join(WAIT_SECONDS)
     assert locker.got.wait(WAIT_SECONDS)
     locker.end()
+
+
+def test_staging_is_held_across_processes_and_a_kill_lets_go(
+    store: Store, kind: str, session_id: UUID, upload_root: Path
+) -> None:
+    got = SPAWN.Event()
+    holder = _started(_hold_staging, kind, upload_root, session_id, got)
+    try:
+        assert got.wait(WAIT_SECONDS)
+        with store.hold_staging(session_id) as held:
+            assert not held
+    finally:
+        holder.kill()
+        holder.join(WAIT_SECONDS)
+    with store.hold_staging(session_id) as held:
+        assert held
 
 
 def test_a_lease_is_one_process_s_until_it_dies(store: Store, kind: str, upload_root: Path) -> None:

@@ -49,6 +49,7 @@ from uploads.models import (
 from uploads.storage import filesystem, get_store
 
 from .bodies import InPieces, cut, flipped, payload, sha256
+from .following import follow
 from .sessions import (
     TINY_CHUNK,
     age,
@@ -163,6 +164,11 @@ def _ready(world: World) -> None:
 def _finish(world: World) -> None:
     recover_all()
     run_tasks()
+
+
+def _follow_and_finish(world: World) -> None:
+    follow(world.session)
+    _finish(world)
 
 
 def _begun_with(*indices: int) -> Callable[[World], None]:
@@ -715,6 +721,11 @@ SCENARIOS: dict[str, Scenario] = {
         _finish,
         [P.FINISH_ENQUEUE, *[P.FINISH_HEARTBEAT] * 4, *_ADOPT, *_END],
         surroundings=_always_beating,
+    ),
+    "finish what was followed": Scenario(
+        _ready,
+        _follow_and_finish,
+        [P.FINISH_ENQUEUE, P.DATA_SYNC, *_ADOPT, *_END],
     ),
     "finish known content": Scenario(
         _known,

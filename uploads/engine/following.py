@@ -290,10 +290,12 @@ class Followers:
 def _let_others_go_first() -> None:
     """Where threads have priorities of their own."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        nice = os.getpriority(os.PRIO_PROCESS, thread) + NICENESS
+        os.setpriority(os.PRIO_PROCESS, thread, nice)
 
 
-_followers = Followers()
+followers = Followers()
 
 
 def chunk_is_in(session: FileSession) -> None:
@@ -302,12 +304,12 @@ def chunk_is_in(session: FileSession) -> None:
     # A part ends in a whole, which is read for itself.
     pays = session.received_count * session.chunk_size >= FOLLOW_FROM and session.role != Role.PART
     if threads and pays:
-        _followers.tell(session.pk, session.chunk_size)
-        _followers.start(threads)
+        followers.tell(session.pk, session.chunk_size)
+        followers.start(threads)
 
 
 @contextmanager
 def taken_over(session_id: UUID) -> Iterator[Trail | None]:
     """What this process has followed of an upload, if it has; it is followed no more."""
     with ExitStack() as stack:
-        yield _followers.hand_over(session_id, stack)
+        yield followers.hand_over(session_id, stack)
