@@ -21,6 +21,7 @@ from benchmarks.chaos.files import MadeUpFile
 from benchmarks.chaos.ledger import Failure, Ledger
 from benchmarks.chaos.options import Options
 from benchmarks.chaos.plan import (
+    FOLLOWED_SIZE,
     Behaviour,
     Declared,
     Fault,
@@ -34,10 +35,16 @@ from benchmarks.chaos.report import Result, missing_kinds, table, verdict
 from benchmarks.chaos.streams import StreamSender
 from benchmarks.chaos.traffic import Answer, Link
 from benchmarks.chaos.world import World
-from uploads.core.plan import KIB, ChunkPlan
+from uploads.core.plan import KIB, MIB, ChunkPlan
+from uploads.engine.following import FOLLOW_FROM
 from uploads.failpoints import Failpoint
 
 PLAN = ChunkPlan(5 * KIB, KIB)
+
+
+def test_what_may_be_followed_is_not_flipped() -> None:
+    """Rows count whole chunks; the largest of a run has 1 MiB."""
+    assert FOLLOWED_SIZE == FOLLOW_FROM - MIB
 
 
 @pytest.fixture

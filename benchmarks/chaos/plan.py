@@ -123,6 +123,9 @@ _PARTLY = {Behaviour.CANCEL, Behaviour.ABANDON}
 _CHUNK_SIZES = (256 * KIB, 512 * KIB, MIB)
 #: (most bytes, how often): mostly small, now and then up to the largest.
 _SIZES = ((256 * KIB, 10), (5 * MIB, 45), (20 * MIB, 33), (64 * MIB, 8), (200 * MIB, 2))
+#: Bytes of a file that may be followed: those of `uploads.engine.following` (a test holds them
+#: together), less a last chunk that is shorter than it counts.
+FOLLOWED_SIZE = 32 * MIB - max(_CHUNK_SIZES)
 #: Below this, two made-up files might by chance be the same.
 _SMALLEST = 16
 #: Files that every run has, whatever the seed, by their numbers.
@@ -163,8 +166,12 @@ class Job:
 
     @property
     def flippable(self) -> bool:
-        """Other bytes for a chunk are refused only while the chunk is in."""
-        return Mischief.CONFLICTING not in self.mischief.values()
+        """Other bytes for a chunk are refused only while the chunk is in.
+
+        And what is followed is read once: what a disk damages after that, while the server runs on,
+        is content that rots, of which nothing is promised.
+        """
+        return self.file.size < FOLLOWED_SIZE and Mischief.CONFLICTING not in self.mischief.values()
 
 
 def planned_faults(options: Options, *, full_disk: bool) -> list[PlannedFault]:

@@ -44,6 +44,29 @@ def test_p3_nothing_acknowledged_is_lost(running: Server, client: NativeClient) 
     assert client.content(session["id"]).content == data
 
 
+def test_p4_what_a_killed_server_had_followed_is_read_again(
+    running: Server, client: NativeClient
+) -> None:
+    chunk_size = 8 * MIB
+    data = payload(6 * chunk_size, seed=11)
+    session = client.begin(data, chunk_size=chunk_size)
+    for index in range(5):
+        client.put_chunk(session["id"], index, cut(data, chunk_size)[index]).raise_for_status()
+    wait_until(lambda: running.open_files(f"/{session['id']}") == 2, "a follower")
+    running.kill9()
+    [staging] = running.staging()
+    with (staging / "data").open("r+b") as file:
+        # As a power cut does, of which no process knows afterwards.
+        file.write(bytes(100))
+    running.start()
+    client.put_chunk(session["id"], 5, data[5 * chunk_size :]).raise_for_status()
+    wait_until(lambda: state(client, session["id"]) == "active", "the damage to be found")
+    client.send_missing(data, client.begin(data))
+    wait_until(lambda: state(client, session["id"]) == "completed", "completion")
+    assert client.content(session["id"]).content == data
+    wait_until(lambda: running.open_files(f"/{session['id']}") == 0, "the follower's end")
+
+
 def told_offset(client: NativeClient, upload_id: str) -> int:
     return int(client.request("HEAD", f"/upload/{upload_id}").headers["Upload-Offset"])
 
