@@ -163,6 +163,7 @@ def measure(sender: Sender, pid: int, size: int) -> None:
     print(f"state               {state}, SHA-256 {sha256}")
     print(f"sent                {sent - begun:.1f} s ({rate:,.0f} MiB/s)")
     print(f"sent and verified   {verified - begun:.1f} s")
+    print(f"verified            {1000 * (verified - sent):.0f} ms after the last byte")
     print(f"server memory       {watch.start_kib / 1024:.1f} MiB, grew by {growth:.1f} MiB at most")
     print(
         f"server descriptors  {descriptors[0]} before, {max(descriptors)} at most, "

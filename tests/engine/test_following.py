@@ -287,6 +287,16 @@ def test_an_upload_that_ends_lets_go_of_its_files(
     assert descriptors(upload_root) == 2
 
 
+def test_an_upload_that_is_cancelled_before_it_is_followed_is_no_error(
+    alice: User, upload_root: Path
+) -> None:
+    session = begin(alice, DATA)
+    send(session, 0, CHUNKS[0])
+    remove(fresh(session))
+    follow_all()
+    assert descriptors(upload_root) == 0
+
+
 def test_a_completed_upload_has_let_go_of_its_files(alice: User, upload_root: Path) -> None:
     session = begin(alice, DATA)
     send_and_follow(session, 0, 1, 2)
@@ -430,6 +440,23 @@ def test_threads_follow_and_live_on_after_a_failure(
         wait_until(lambda: offsets == [0], "the other upload to be followed")
     forget_followed(followers)
     assert descriptors(upload_root) == 0
+
+
+def test_a_system_without_another_thread_costs_no_chunk_its_answer(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followers = Followers()
+    monkeypatch.setattr(following, "followers", followers)
+    session = begin(alice, DATA)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert not send(session, 0, CHUNKS[0]).duplicate
+    follow_all(followers)
+    forget_followed(followers)
 
 
 def priority() -> int:

@@ -27,7 +27,7 @@ from uploads.core.digests import Hasher, fingerprint
 from uploads.core.plan import MIB, ChunkPlan
 from uploads.errors import StorageFull, StorageUnavailable
 from uploads.models import FileChunk, FileSession, Role
-from uploads.storage import StagedFile, get_store
+from uploads.storage import StagedFile, StagingMissing, get_store
 
 from .verifying import Pass
 
@@ -143,6 +143,10 @@ class _Follow:
         with self._lock:
             try:
                 return not self._is_ended and self._advance()
+            except StagingMissing:
+                # The upload has ended meanwhile.
+                self._give_up()
+                return False
             except BaseException:
                 self._give_up()
                 raise
@@ -216,11 +220,15 @@ class Followers:
             self._make_due(follow)
 
     def start(self, threads: int) -> None:
-        """Have so many threads at work, unless they are already."""
+        """Have so many threads at work, if the system lets us; whose chunk is in, has it in."""
         with self._changed:
             while self._started < threads:
                 name = f"uploads-follower-{self._started}"
-                threading.Thread(target=self._work, name=name, daemon=True).start()
+                try:
+                    threading.Thread(target=self._work, name=name, daemon=True).start()
+                except RuntimeError:
+                    logger.exception("There is no thread for a follower")
+                    return
                 self._started += 1
 
     def hand_over(self, session_id: UUID, stack: ExitStack) -> Trail | None:
