@@ -20,7 +20,7 @@ MESSAGES := --add-location file --no-wrap --no-obsolete \
 CATALOGUES = $(wildcard uploads/locale/*/LC_MESSAGES/*.po examples/*/locale/*/LC_MESSAGES/*.po)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long quick lint audit types js python browser browser-tools chaos fuzz screenshots \
+.PHONY: help run test test-long quick lint audit types js python browser browser-tools chaos fuzz bench screenshots \
   messages format clean
 
 help: ## List what there is
@@ -69,6 +69,9 @@ chaos: .venv/test.stamp ## Ten minutes of faults against a real server (SEED=, S
 
 fuzz: .venv/test.stamp ## A hundred thousand hostile requests to a real server (SEED=, REQUESTS=)
 	$(BIN)/python -m benchmarks.fuzz $(if $(SEED),--seed $(SEED)) $(if $(REQUESTS),--requests $(REQUESTS))
+
+bench: .venv/browser.stamp ## Beside the bare limit and other servers, a quarter of an hour (ROUNDS=, ROWS=tus,chunk)
+	@$(BIN)/python -m benchmarks.comparison $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ROWS),--rows $(ROWS))
 
 screenshots: browser-tools ## Take pictures of every state (FOLDER=), and those of the README
 	$(BIN)/python -m e2e.screenshots $(or $(FOLDER),var/screenshots)

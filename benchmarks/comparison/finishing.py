@@ -1,0 +1,83 @@
+"""From the first byte, and from the last, to the verified file."""
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from . import room
+from .contestants import openssl_seconds
+from .figures import GIB
+from .holdfast import Holdfast
+from .loads import Pace
+from .payload import Payload
+from .verdicts import Condition, NotHere, Row, at_most, measured, unmeasured
+
+VERIFIED_ROW = "first byte to verified, 1 GiB, BLAKE3 chunks"
+LAST_BYTE_ROW = "last byte to completed, 1 GiB and 8 GiB alike"
+#: Of what openssl hashes in a second: the upload is slower than the hash.
+PACE = 0.6
+MOST_MS = 200.0
+
+
+def verified(holdfast: Holdfast, folder: Path, rounds: int) -> Row:
+    """Seconds of the upload until an answer says `completed`, by those of `openssl dgst` alone."""
+    bound = at_most("upload : openssl dgst -sha256", 0, 1.25)
+
+    def work() -> Row:
+        payload = Payload(GIB)
+        _prepare(payload)
+        ours, hashing = [], []
+        for number in range(rounds):
+            turns: list[Callable[[], None]] = [
+                lambda: ours.append(holdfast.send_and_verify(payload).seconds),
+                lambda: hashing.append(openssl_seconds(payload, folder)),
+            ]
+            for turn in turns if number % 2 == 0 else turns[::-1]:
+                turn()
+        note = f"{median(ours):.2f} s, openssl {median(hashing):.2f} s"
+        ratio = at_most(bound.label, median(ours) / median(hashing), bound.bound)
+        return Row(VERIFIED_ROW, (ratio,), note)
+
+    return measured(VERIFIED_ROW, [bound], work)
+
+
+def last_byte(holdfast: Holdfast, folder: Path, rounds: int) -> Row:
+    """Milliseconds from the last byte that was sent to the first answer that says `completed`.
+
+    What openssl hashes in a second is measured first, and `PACE` of it is sent in a second.
+    """
+    sizes = {"1 GiB": (GIB, rounds), "8 GiB": (8 * GIB, min(rounds, 3))}
+    bounds = [at_most(label, 0, MOST_MS, "ms", 0) for label in sizes]
+
+    def work() -> Row:
+        sample = Payload(GIB)
+        pace = PACE * GIB / min(openssl_seconds(sample, folder) for _ in range(2))
+        conditions = [
+            _after_last_byte(holdfast, label, size, count, pace)
+            for label, (size, count) in sizes.items()
+        ]
+        note = f"sent at {pace / 1024 / 1024:,.0f} MiB/s, {PACE:.0%} of what openssl hashes"
+        return Row(LAST_BYTE_ROW, tuple(conditions), note)
+
+    return measured(LAST_BYTE_ROW, bounds, work)
+
+
+def _after_last_byte(
+    holdfast: Holdfast, label: str, size: int, rounds: int, pace: float
+) -> Condition:
+    try:
+        room.require(size, f"the file of {label}")
+    except NotHere as reason:
+        return unmeasured(at_most(label, 0, MOST_MS, "ms", 0), str(reason))
+    payload = Payload(size)
+    _prepare(payload)
+    seen = [
+        holdfast.send_and_verify(payload, pace=Pace(pace)).after_last_byte for _ in range(rounds)
+    ]
+    return at_most(label, median(seen) * 1000, MOST_MS, "ms", 0)
+
+
+def _prepare(payload: Payload) -> None:
+    """What takes time and is not to be timed."""
+    assert payload.sha256
+    assert payload.blake3_of_chunks
