@@ -20,7 +20,8 @@ from granian.log import LogLevels
 from granian.server import Server
 
 READ_SIZE = 64 * 1024
-_FOLDER = "HOLDFAST_BENCH_FOLDER"
+#: The variable that tells a worker where to write.
+FOLDER = "HOLDFAST_BENCHFOLDER"
 
 _of_thread = threading.local()
 
@@ -40,7 +41,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         filled += len(piece)
         if digest:
             digest.update(piece)
-    descriptor = os.open(f"{os.environ[_FOLDER]}/{name}", os.O_WRONLY | os.O_CREAT, 0o600)
+    descriptor = os.open(f"{os.environ[FOLDER]}/{name}", os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         _write(descriptor, memoryview(buffer)[:length], int(offset))
     finally:
@@ -66,7 +67,7 @@ def _write(descriptor: int, view: memoryview, offset: int) -> None:
 
 def main() -> None:
     port, folder = sys.argv[1:]
-    os.environ[_FOLDER] = folder
+    os.environ[FOLDER] = folder
     Server(
         "benchmarks.comparison.bare:application",
         address="127.0.0.1",
