@@ -5,6 +5,8 @@ import http.server
 import io
 import json
 import re
+import socket
+import sys
 import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -27,10 +29,11 @@ from benchmarks.comparison.payload import Payload
 from benchmarks.comparison.publishing import BEGIN, DOCUMENT, END, as_text, publish, renewed
 from benchmarks.comparison.rounds import rates
 from benchmarks.comparison.run import NAMES, Options, Result
+from benchmarks.comparison.servers import running
 from benchmarks.comparison.tables import rows_table, servers_table
 from benchmarks.comparison.verdicts import NotHere, Row, at_least, at_most, measured, unmeasured
 from benchmarks.comparison.wire import Connection, Refused, Request
-from tests.support.server import REPOSITORY
+from tests.support.server import REPOSITORY, free_port
 
 KIB = 1024
 SVG = "{http://www.w3.org/2000/svg}"
@@ -52,6 +55,11 @@ def result(**given: Any) -> Result:
     rows = [Row("ingest", (at_least("ours : theirs", 0.5, 0.8),), "a note")]
     made: dict[str, Any] = {"contestants": there, "rates": seen, "rows": rows, **given}
     return Result(5, 256 * MIB, "2026-01-01", known, {"nginx": "1.0"}, **made)
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def cells(table: str) -> list[list[str]]:
@@ -334,6 +342,21 @@ def test_the_document_has_a_place_for_the_figures() -> None:
 
 
 # Who is measured
+
+
+def test_a_server_behind_a_launcher_ends_with_it(tmp_path: Path) -> None:
+    port = free_port()
+    serve = f"{sys.executable} -m http.server --bind 127.0.0.1 {port} & wait"
+    with running(["sh", "-c", serve], port, tmp_path):
+        assert not is_free(port)
+    assert is_free(port)
+
+
+def test_a_server_that_does_not_start_is_not_here_and_what_it_said_is_told(tmp_path: Path) -> None:
+    command = ["sh", "-c", "echo no such option; exit 3"]
+    refused = pytest.raises(NotHere, match="ended with 3: no such option")
+    with refused, running(command, free_port(), tmp_path):
+        pass
 
 
 def test_the_others_are_installed_in_versions_that_are_named() -> None:

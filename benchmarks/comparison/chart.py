@@ -7,8 +7,8 @@ from xml.sax.saxutils import escape
 from .contestants import HOLDFAST, LIMIT, OTHER, Contestant
 from .figures import Spread
 
-WIDTH = 960
-_LEFT, _RIGHT, _TOP = 430, 80, 64
+WIDTH = 860
+_LEFT, _RIGHT, _TOP = 290, 90, 64
 _LINE, _BAR = 30, 16
 #: Between two lines of the scale, at most so many of them.
 _MOST_STEPS = 8

@@ -89,11 +89,11 @@ def _add_limits(field: Field, stack: ExitStack, folder: Path) -> None:
 
     hashes = "SHA-256 of each chunk is computed, compared with nothing"
     nothing = "nothing"
-    field.add("bare-hash", "bare app under granian: hash and write", LIMIT, hashes, bare("hash"))
-    field.add("bare-write", "bare app under granian: write only", LIMIT, nothing, bare("write"))
+    field.add("bare-hash", "bare app, hash and write", LIMIT, hashes, bare("hash"))
+    field.add("bare-write", "bare app, write only", LIMIT, nothing, bare("write"))
     field.add(
         "openssl",
-        "openssl dgst -sha256 (no network, nothing written)",
+        "openssl dgst -sha256, no network",
         LIMIT,
         "SHA-256 of the file",
         lambda payload: openssl_seconds(payload, folder),
@@ -126,19 +126,19 @@ def _add_holdfast(field: Field, holdfast: Holdfast) -> None:
         ("native-blake3", BLAKE3, "BLAKE3", "BLAKE3"),
         ("native-none", NONE, "nothing", "length"),
     ):
-        name = f"Holdfast, native, 3 chunks of 5 MiB in flight, {word} declared"
+        name = f"Holdfast, native, {word} declared"
         checks = f"{checked} {chunk}; {whole}"
         field.add(key, name, HOLDFAST, checks, _native(holdfast, declared))
     field.add(
         "native-verified",
-        "Holdfast, native, BLAKE3 declared, until verified",
+        "Holdfast, native, until verified",
         HOLDFAST,
         f"BLAKE3 {chunk}; SHA-256 of the file, within the time",
         lambda payload: holdfast.send_and_verify(payload).seconds,
     )
     field.add(
         "json",
-        "Holdfast, JSON, 3 chunks of 5 MiB in flight, in base64",
+        "Holdfast, JSON",
         HOLDFAST,
         f"SHA-256 {chunk}; {whole}",
         lambda payload: holdfast.send_json(payload).seconds,
@@ -147,7 +147,7 @@ def _add_holdfast(field: Field, holdfast: Holdfast) -> None:
         field.add(key, f"Holdfast, tus, {name}", HOLDFAST, whole, _tus(holdfast, in_one=in_one))
     field.add(
         "chunked-upload",
-        "Holdfast, as django-chunked-upload, 5 MiB forms, with completion",
+        "Holdfast, as django-chunked-upload",
         HOLDFAST,
         "MD5 and SHA-256 of the file, within the time",
         lambda payload: holdfast.send_chunked_upload(payload).seconds,
@@ -181,14 +181,14 @@ def _add_tus_server(field: Field, stack: ExitStack, folder: Path) -> None:
 
     field.add(
         "tus-server-one",
-        "@tus/server, file store, one PATCH",
+        "@tus/server, one PATCH",
         OTHER,
         "nothing",
         patched(in_one=True),
     )
     field.add(
         "tus-server-5mib",
-        "@tus/server, file store, 5 MiB PATCHes",
+        "@tus/server, 5 MiB PATCHes",
         OTHER,
         "nothing",
         patched(in_one=False),
@@ -206,7 +206,7 @@ def _add_django_chunked_upload(field: Field, stack: ExitStack, folder: Path) -> 
 
     field.add(
         "django-chunked-upload",
-        "django-chunked-upload under granian, 5 MiB forms, with completion",
+        "django-chunked-upload",
         OTHER,
         "MD5 of the file, within the time",
         sent,
@@ -237,7 +237,7 @@ def _add_copyparty(field: Field, stack: ExitStack, folder: Path) -> None:
 
     field.add(
         "copyparty",
-        "copyparty with its own client (its start and its hashing included)",
+        "copyparty, its own client",
         OTHER,
         "SHA-512 of each chunk",
         sent,
@@ -253,7 +253,7 @@ def _add_nginx(field: Field, stack: ExitStack, folder: Path) -> None:
         _unlink(folder / "files" / payload.name, payload.size)
         return times.seconds
 
-    field.add("nginx", "nginx, one PUT (dav module)", OTHER, "nothing", sent)
+    field.add("nginx", "nginx, one PUT", OTHER, "nothing", sent)
 
 
 def _unlink(path: Path, size: int) -> None:

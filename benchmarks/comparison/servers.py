@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.support.nginx import NGINX
@@ -28,7 +28,7 @@ def bare_app(folder: Path) -> Iterator[int]:
         str(port),
         folder,
     ]
-    with _running(command, port, folder, cwd=REPOSITORY):
+    with running(command, port, folder, cwd=REPOSITORY):
         yield port
 
 
@@ -43,7 +43,7 @@ def tus_server(folder: Path) -> Iterator[int]:
         folder / "files",
     ]
     (folder / "files").mkdir()
-    with _running(command, port, folder):
+    with running(command, port, folder):
         yield port
 
 
@@ -58,7 +58,7 @@ def django_chunked_upload(folder: Path) -> Iterator[int]:
         str(port),
         folder,
     ]
-    with _running(command, port, folder, cwd=installing.OTHERS):
+    with running(command, port, folder, cwd=installing.OTHERS):
         yield port
 
 
@@ -70,7 +70,7 @@ def copyparty(folder: Path) -> Iterator[int]:
     (folder / "files").mkdir()
     given = ["-q", "-i", "127.0.0.1", "-p", str(port), "--http-only", "--wram", "-v"]
     homes = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    with _running([*command, *given, f"{folder}/files::rw"], port, folder, homes):
+    with running([*command, *given, f"{folder}/files::rw"], port, folder, homes):
         yield port
 
 
@@ -86,7 +86,7 @@ def nginx(folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _running(
+def running(
     command: Sequence[str | Path],
     port: int,
     folder: Path,
@@ -121,10 +121,9 @@ def _running(
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+    """With all that it has started: Node from PyPI runs behind a launcher that does not pass on."""
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, how)
+        with suppress(subprocess.TimeoutExpired):
             process.wait(10)
