@@ -34,6 +34,7 @@ from benchmarks.comparison.tables import rows_table, servers_table
 from benchmarks.comparison.verdicts import NotHere, Row, at_least, at_most, measured, unmeasured
 from benchmarks.comparison.wire import Connection, Refused, Request
 from tests.support.server import REPOSITORY, free_port
+from tests.support.waiting import wait_until
 
 KIB = 1024
 SVG = "{http://www.w3.org/2000/svg}"
@@ -349,7 +350,7 @@ def test_a_server_behind_a_launcher_ends_with_it(tmp_path: Path) -> None:
     serve = f"{sys.executable} -m http.server --bind 127.0.0.1 {port} & wait"
     with running(["sh", "-c", serve], port, tmp_path):
         assert not is_free(port)
-    assert is_free(port)
+    wait_until(lambda: is_free(port), "the end of what was launched")
 
 
 def test_a_server_that_does_not_start_is_not_here_and_what_it_said_is_told(tmp_path: Path) -> None:
