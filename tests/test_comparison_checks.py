@@ -235,6 +235,29 @@ def test_a_refusal_is_not_measured_as_if_it_were_a_success(port: int) -> None:
         loads.send(port, [Request("PUT", "/"), Request("PUT", "/refused")], at_once=2)
 
 
+def test_what_is_paced_goes_no_faster_and_makes_no_haste_after_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+    monkeypatch.setattr("time.sleep", sleep)
+    pace = loads.Pace(rate=10.0)
+    moments = []
+    for length in (20, 20, 20):
+        pace.wait(length)
+        moments.append(now)
+    now += 50
+    for length in (20, 20):
+        pace.wait(length)
+        moments.append(now)
+    assert moments == [100, 102, 104, 154, 156]
+
+
 @pytest.mark.parametrize("work", ["hash", "write"])
 def test_the_bare_app_writes_what_it_reads_at_its_place(
     work: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

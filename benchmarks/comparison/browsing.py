@@ -1,8 +1,9 @@
 """A file of 1 GiB in Chromium: chosen on the dashboard, and hashed by that page's worker alone."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -16,6 +17,7 @@ from tests.support.server import Server
 from . import room
 from .figures import GIB
 from .payload import Payload
+from .rounds import alternating
 from .verdicts import NotHere, Row, at_most, measured
 
 WHAT = "a 1 GiB file in Chromium, choosing to verified"
@@ -92,14 +94,12 @@ def _measured(
     for number in range(rounds):
         payload = Payload(GIB)
         path = payload.write_to(folder / payload.name)
-        turns: list[Callable[[], None]] = [
-            lambda path=path: ours.append(_uploaded(client, page, path)),  # type: ignore[misc]
-            lambda path=path, payload=payload: alone.append(  # type: ignore[misc]
-                _hashed_alone(page, path, payload)
-            ),
-        ]
-        for turn in turns if number % 2 == 0 else turns[::-1]:
-            turn()
+        turns = (
+            (ours, partial(_uploaded, client, page, path)),
+            (alone, partial(_hashed_alone, page, path, payload)),
+        )
+        for seen, turn in alternating(turns, number):
+            seen.append(turn())
         path.unlink()
     return ours, alone
 

@@ -1,6 +1,6 @@
 """From the first byte, and from the last, to the verified file."""
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -10,6 +10,7 @@ from .figures import GIB
 from .holdfast import Holdfast
 from .loads import Pace
 from .payload import Payload
+from .rounds import alternating
 from .verdicts import Condition, NotHere, Row, at_most, measured, unmeasured
 
 VERIFIED_ROW = "first byte to verified, 1 GiB, BLAKE3 chunks"
@@ -26,19 +27,24 @@ def verified(holdfast: Holdfast, folder: Path, rounds: int) -> Row:
     def work() -> Row:
         payload = Payload(GIB)
         _prepare(payload)
-        ours, hashing = [], []
+        ours: list[float] = []
+        hashing: list[float] = []
+        turns = (
+            (ours, partial(_seconds, holdfast, payload)),
+            (hashing, partial(openssl_seconds, payload, folder)),
+        )
         for number in range(rounds):
-            turns: list[Callable[[], None]] = [
-                lambda: ours.append(holdfast.send_and_verify(payload).seconds),
-                lambda: hashing.append(openssl_seconds(payload, folder)),
-            ]
-            for turn in turns if number % 2 == 0 else turns[::-1]:
-                turn()
+            for seen, turn in alternating(turns, number):
+                seen.append(turn())
         note = f"{median(ours):.2f} s, openssl {median(hashing):.2f} s"
         ratio = at_most(bound.label, median(ours) / median(hashing), bound.bound)
         return Row(VERIFIED_ROW, (ratio,), note)
 
     return measured(VERIFIED_ROW, [bound], work)
+
+
+def _seconds(holdfast: Holdfast, payload: Payload) -> float:
+    return holdfast.send_and_verify(payload).seconds
 
 
 def last_byte(holdfast: Holdfast, folder: Path, rounds: int) -> Row:

@@ -3,9 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: Names of rows, in the order of the table: what `ROWS=` chooses from.
-RowName = str
-
 
 @dataclass(frozen=True)
 class Condition:
