@@ -5,9 +5,9 @@ from pathlib import Path
 from statistics import median
 
 from . import room
-from .contestants import openssl_seconds
 from .figures import GIB
 from .holdfast import Holdfast
+from .limits import openssl_seconds
 from .loads import Pace
 from .payload import Payload
 from .rounds import alternating

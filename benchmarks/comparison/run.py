@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from . import asking, browsing, cleaning, finishing, ingest, memory, room
-from .contestants import Contestant, Field, assembled
+from .assembling import assembled
+from .contestants import Contestant, Field
 from .figures import MIB, Spread
 from .holdfast import Holdfast
 from .machine import machine, versions
