@@ -25,9 +25,11 @@ def load_application(
     from django.utils.module_loading import import_string
 
     from uploads.connections import start_watchdog
+    from uploads.engine.database import keep_few
     from uploads.engine.recovery import start_recovery
 
     application: Callable[..., Any] = import_string(wsgi_application)
+    keep_few()
     start_recovery()
     start_watchdog(port, shutdown_seconds)
     return application

@@ -21,7 +21,6 @@ from tests.support.sessions import damage, snapshot
 from tests.support.signatures import content_for
 from tests.support.tasks import drop_tasks, run_tasks
 from uploads.core.plan import MAX_CHUNKS, MIB
-from uploads.engine import database
 from uploads.errors import Unavailable
 from uploads.models import FileSession
 from uploads.protocols import bodies, json_api, waiting
@@ -513,7 +512,7 @@ def test_p5_p8_a_body_is_awaited_in_small_pieces_and_holds_nothing_that_others_n
     settings.UPLOADS = {**settings.UPLOADS, "MAX_READERS": 1}
     whole = json.dumps(fields_of(init()["upload_id"], 0)).encode()
     places = json_api._decoding
-    with mock.patch.object(database, "let_go_of_databases") as let_go:
+    with mock.patch.object(bodies, "let_go_unless_few") as let_go:
 
         class Body(io.BytesIO):
             def read(self, size: int | None = -1, /) -> bytes:

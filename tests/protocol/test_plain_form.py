@@ -16,7 +16,6 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from tests.support.bodies import SMALL_CHUNK, flipped, payload, sha256
 from uploads.core.plan import MIB
-from uploads.engine import database
 from uploads.engine.receiving import receive_chunk
 from uploads.errors import Unavailable
 from uploads.models import FileSession, SessionStatus
@@ -381,7 +380,7 @@ def test_p5_a_form_waits_for_its_body_without_a_database(
     """And with one of the slots of readers, of which more requests are told to come back."""
     settings.UPLOADS = {**settings.UPLOADS, "MAX_READERS": 1}
     whole = part(DATA) + b"--b--\r\n"
-    with mock.patch.object(database, "let_go_of_databases") as let_go:
+    with mock.patch.object(bodies, "let_go_unless_few") as let_go:
 
         class Body(io.BytesIO):
             def read(self, size: int | None = -1, /) -> bytes:

@@ -20,6 +20,7 @@ from tests.support.stalled import wait_beside_others
 from tests.support.waiting import wait_until
 from uploads import conf
 from uploads.core.plan import KIB, MIB
+from uploads.engine.database import KEPT
 
 pytestmark = pytest.mark.server
 
@@ -163,9 +164,9 @@ def test_p8_memory_is_level_while_a_large_file_is_read_slowly(
 def test_p5_a_client_that_reads_nothing_holds_no_connection_to_the_database(
     server: Server, token: str, url: str
 ) -> None:
-    with waiting_readers(server, token, url, 3):
-        wait_until(lambda: server.open_files("sqlite3") == 0, "the database to be let go of")
-        assert server.open_files("/content/") == 3
+    with waiting_readers(server, token, url, 2 * KEPT):
+        wait_until(server.holds_few_databases, "the database to be let go of")
+        assert server.open_files("/content/") == 2 * KEPT
 
 
 def test_p8_places_and_descriptors_come_back_when_clients_go(

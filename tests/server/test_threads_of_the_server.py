@@ -101,4 +101,5 @@ def test_c8_p8_descriptors_are_level_after_bursts_of_many_threads(fresh_server: 
         with ThreadPoolExecutor(48) as threads:
             assert set(threads.map(look, range(96))) == {200}
     wait_until(lambda: fresh_server.descriptors() <= before + 4, "the descriptors to be level")
+    wait_until(fresh_server.holds_few_databases, "the database to be let go of")
     client.close()

@@ -16,11 +16,14 @@ from typing import Self
 
 import requests
 
+from uploads.engine.database import KEPT
+
 from .waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PASSWORD = "a-password-for-tests"
 USER = "admin"
+_DATABASE = ".sqlite3"
 START_SECONDS = 120.0
 END_SECONDS = 60.0
 
@@ -187,8 +190,19 @@ class Server:
         return self.manage("issue_token", user).splitlines()[-1]
 
     def descriptors(self) -> int:
-        """How many files and sockets the worker has open."""
-        return len(os.listdir(f"/proc/{self.worker_pid}/fd"))
+        """How many files and sockets the worker has open, but for those of the database.
+
+        Of these a few threads keep theirs, whoever was first (`holds_few_databases`).
+        """
+        return len(os.listdir(f"/proc/{self.worker_pid}/fd")) - self.open_files(_DATABASE)
+
+    def holds_few_databases(self) -> bool:
+        """Whether no more threads have the database open than may keep it.
+
+        Each has its log open. Of the database itself SQLite keeps the descriptors that others had,
+        for whoever opens it next: to close one would drop the locks of all (unixClose).
+        """
+        return self.open_files(f"{_DATABASE}-wal") <= KEPT
 
     def open_files(self, part: str) -> int:
         """How many descriptors of files with `part` in their path the worker has."""

@@ -24,7 +24,7 @@ from uploads.storage import StagingMissing, Tail, get_store
 from .access import reread
 from .bits import drop_tail, write_tail
 from .committing import Committer
-from .database import let_go_of_databases
+from .database import let_go_unless_few
 from .durability import acknowledging_transaction, each_chunk_is_synced
 from .quotas import check_quota_of
 from .reading import pieces_of
@@ -123,7 +123,7 @@ def _append_to_chunk(
                 if keeper.is_due:
                     committer.wait()
                     keeper.keep()
-                    let_go_of_databases()
+                    let_go_unless_few()
             has_ended = True
         finally:
             # Whatever went wrong: what has come stays, but behind a chunk that was refused.

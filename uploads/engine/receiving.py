@@ -34,7 +34,7 @@ from .announcing import announce_failed
 from .background import enqueue_finish
 from .bits import write_bitmap
 from .buffers import Body, open_body
-from .database import let_go_of_databases
+from .database import let_go_unless_few
 from .durability import acknowledging_transaction, each_chunk_is_synced
 from .following import chunk_is_in
 from .inspecting import check_first_chunk
@@ -346,7 +346,7 @@ def incoming_chunk(
         touch(session)
     with ExitStack() as stack:
         chunk = IncomingChunk(session, index, _room(stack, session, index), algorithms)
-        let_go_of_databases()
+        let_go_unless_few()
         yield chunk
 
 

@@ -13,7 +13,7 @@ from django.http.request import UnreadablePostError
 from uploads import conf
 from uploads.core.bodies import drain
 from uploads.core.plan import MIB
-from uploads.engine.database import awaiting_bytes, let_go_of_databases
+from uploads.engine.database import let_go_of_databases, let_go_unless_few
 from uploads.engine.room import check_room
 from uploads.errors import (
     InvalidRequest,
@@ -62,8 +62,8 @@ def reader_slot() -> Iterator[None]:
             "request again shortly."
         )
     try:
-        with awaiting_bytes():
-            yield
+        let_go_unless_few()
+        yield
     finally:
         slots.release()
 

@@ -28,7 +28,7 @@ from uploads.engine.access import NO_SUCH_UPLOAD, get_session, reread
 from uploads.engine.admitting import ANYTHING, Admission
 from uploads.engine.appending import append, check_append
 from uploads.engine.completing import complete
-from uploads.engine.database import let_go_of_databases
+from uploads.engine.database import let_go_unless_few
 from uploads.engine.opening import Offer, open_session
 from uploads.engine.rechecking import drop_damaged
 from uploads.engine.removing import cancel
@@ -421,7 +421,7 @@ def _place_for_hashing() -> Iterator[None]:
             "request again shortly."
         )
     try:
-        let_go_of_databases()
+        let_go_unless_few()
         yield
     finally:
         _hashing.release()
