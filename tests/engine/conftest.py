@@ -1,5 +1,6 @@
 """The engine's tests run outside any transaction, so that commits and threads are real."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,7 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from tests.support.tasks import drop_tasks
+from uploads.engine import database
 
 
 @pytest.fixture(autouse=True)
@@ -25,3 +27,10 @@ def alice(committed: None) -> User:
 @pytest.fixture
 def bob(committed: None) -> User:
     return User.objects.create_user("bob")
+
+
+@pytest.fixture
+def one_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This thread is none of the few that keep the database open."""
+    database.let_go_of_databases()
+    monkeypatch.setattr(database, "_places", threading.Semaphore(0))

@@ -290,7 +290,7 @@ def test_the_same_stream_many_times_at_once_counts_once(alice: User) -> None:
 
 
 def test_p5_nothing_is_held_while_a_stream_awaits_bytes(
-    alice: User, monkeypatch: pytest.MonkeyPatch
+    alice: User, monkeypatch: pytest.MonkeyPatch, one_of_many: None
 ) -> None:
     monkeypatch.setattr(appending, "FLUSH_SECONDS", -1)
     session = begin(alice, DATA)

@@ -348,7 +348,9 @@ def test_a_task_backend_that_runs_in_place_does_not_wait_for_the_chunk_s_own_loc
     assert content_of(fresh(session)) == DATA
 
 
-def test_p5_no_database_connection_is_held_while_a_body_is_awaited(session: FileSession) -> None:
+def test_p5_no_database_connection_is_held_while_a_body_is_awaited(
+    session: FileSession, one_of_many: None
+) -> None:
     """Also not by a session that came back after long, which first says that it lives."""
     held = []
 
