@@ -17,10 +17,14 @@ _thread = threading.local()
 
 
 class _Place:
-    """One of KEPT. Whoever forgets it, as a thread does that ends, gives it back."""
+    """One of KEPT, taken. Whoever forgets it, as a thread does that ends, gives it back."""
+
+    def __init__(self) -> None:
+        # At the end of the process a module's own names are gone before this is.
+        self._give_back = _places.release
 
     def __del__(self) -> None:
-        _places.release()
+        self._give_back()
 
 
 def let_go_of_databases() -> None:
