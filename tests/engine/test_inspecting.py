@@ -9,9 +9,11 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from tests.support.bodies import cut, payload
+from tests.support.crashes import hooked
 from tests.support.sessions import begin, content_files, fresh, handshake, send, staging_of, upload
 from tests.support.signatures import file_of
 from tests.support.tasks import run_tasks
+from tests.support.waiting import wait_until
 from uploads.core.digests import Digest
 from uploads.engine import finishing
 from uploads.engine.appending import append
@@ -21,6 +23,7 @@ from uploads.engine.receiving import receive_chunk
 from uploads.engine.renaming import rename
 from uploads.engine.validating import validate
 from uploads.errors import ContentRefused, DigestMismatch, FileTypeNotAllowed, SessionFailed
+from uploads.failpoints import Failpoint
 from uploads.models import EventKind, FileSession, Role, SessionStatus
 from uploads.signals import upload_failed
 
@@ -120,6 +123,22 @@ def test_a_stream_of_false_content_is_refused_as_soon_as_its_first_chunk_is_whol
     with pytest.raises(ContentRefused):
         append(session, 0, BytesIO(PDF), len(PDF))
     assert fresh(session).status == SessionStatus.FAILED
+
+
+def test_a_stream_is_told_of_the_refusal_and_not_of_what_came_of_it(alice: User) -> None:
+    """It removes the folder that the next chunk would go to."""
+    session = begin(alice, PDF, filename="a.png", chunk_size=CHUNK)
+    created: list[Failpoint] = []
+
+    def hook(point: Failpoint) -> None:
+        if point == Failpoint.INCOMING_CREATE:
+            created.append(point)
+            if len(created) == 2:
+                wait_until(lambda: not staging_of(session).exists(), "the refusal")
+
+    with hooked(hook), pytest.raises(ContentRefused):
+        append(session, 0, BytesIO(PDF), len(PDF))
+    assert len(created) == 2
 
 
 def test_a_part_of_a_file_begins_anywhere_in_it_and_the_whole_is_looked_at(alice: User) -> None:

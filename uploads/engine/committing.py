@@ -13,6 +13,8 @@ from typing import Self
 
 from django.db import connection, connections
 
+from uploads.errors import UploadError
+
 from .receiving import IncomingChunk
 
 
@@ -27,7 +29,8 @@ class Committer:
         self.is_last = False
         self._thread: ThreadPoolExecutor | None = None
         self._under_way: Future[None] | None = None
-        self._has_failed = False
+        #: What a commit has raised.
+        self._failure: BaseException | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -38,9 +41,14 @@ class Committer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._thread:
-            self._thread.submit(connections.close_all)
-            self._thread.shutdown()
+        try:
+            # What went wrong first is what the sender is told, not what came of it.
+            if isinstance(error, UploadError):
+                self.wait()
+        finally:
+            if self._thread:
+                self._thread.submit(connections.close_all)
+                self._thread.shutdown()
 
     def begin(self, chunk: IncomingChunk, room: ExitStack) -> None:
         """Have `chunk` committed, once the one before is, and then close its `room`.
@@ -59,11 +67,12 @@ class Committer:
         self._under_way = self._thread.submit(contextvars.copy_context().run, commit)
 
     def wait(self) -> None:
-        """Return once all that was begun is committed. Raises what the commit has raised, once."""
+        """Return once all that was begun is committed. Raises what a commit has raised."""
         under_way, self._under_way = self._under_way, None
         if under_way:
-            self._has_failed = under_way.exception() is not None
-            under_way.result()
+            self._failure = under_way.exception()
+        if self._failure:
+            raise self._failure
 
     def check(self) -> None:
         """As `wait`, if there is nothing to wait for."""
@@ -74,7 +83,7 @@ class Committer:
         """Whether all that was begun is committed, once that is known."""
         with suppress(Exception):
             self.wait()
-        return not self._has_failed
+        return self._failure is None
 
 
 def _committing(chunk: IncomingChunk, room: ExitStack) -> Callable[[], None]:
