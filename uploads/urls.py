@@ -59,6 +59,7 @@ urlpatterns = [
         htmx_or(views.session_row, native.session_handshake),
         name="session-handshake",
     ),
+    path("api/v1/uploads/<uuid:session_id>/check", native.check, name="check"),
     path("api/v1/uploads/<uuid:session_id>/chunks/<int:index>", native.chunk, name="chunk"),
     path("api/v1/uploads/<uuid:session_id>/complete", native.complete, name="complete"),
     path("api/v1/uploads/<uuid:session_id>/content", native.content, name="content"),

@@ -210,6 +210,7 @@ PROTOCOLS = flat(
     api(f"{_V1}/handshake", "GET HEAD", 200, SEE, names="open"),
     page(f"{_V1}/handshake", "GET", 200, headers=HTMX, names="open", nobody=401),
     api(f"{_V1}/handshake", "POST", 200, UPLOAD, body=as_json(size=250), names="open"),
+    api(f"{_V1}/check", "GET HEAD", 200, SEE, names="open"),
     api(
         f"{_V1}/chunks/<int:index>",
         "PUT",

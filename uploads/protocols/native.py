@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from uploads import conf
-from uploads.engine import completing, opening, receiving, removing, sizing
+from uploads.engine import comparing, completing, opening, receiving, removing, sizing
 from uploads.engine.access import get_completed_session, get_present_session, get_session
 from uploads.engine.admitting import ANYTHING
 from uploads.engine.reasons import is_refusal
@@ -58,6 +58,22 @@ def session_handshake(
         session = sizing.declare_size(get_present_session(user, session_id), size)
         return JsonResponse(session_body(session))
     return _session_response(user, session_id)
+
+
+@endpoint("GET", "HEAD", needs=SEEING_ONE)
+def check(request: HttpRequest, user: AbstractBaseUser, session_id: UUID) -> HttpResponseBase:
+    """Before a client goes on with an upload: what its file must have, to be that one."""
+    session = get_present_session(user, session_id)
+    chunks = [
+        {
+            "index": chunk.index,
+            "offset": chunk.offset,
+            "length": chunk.length,
+            "blake3": chunk.fingerprint.hex(),
+        }
+        for chunk in comparing.chunks_to_compare(session)
+    ]
+    return JsonResponse({"chunks": chunks})
 
 
 @endpoint("GET", "HEAD")
