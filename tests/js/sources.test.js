@@ -44,7 +44,7 @@ test("every code of an error made here is among those that pages make sentences 
 });
 
 test("the vendored files name no source map that is not there", async () => {
-  const hashes = ["md5", "sha256"].map((name) => `hash-wasm-4.13.0/${name}.umd.min.js`);
+  const hashes = ["blake3", "md5", "sha256"].map((name) => `hash-wasm-4.13.0/${name}.umd.min.js`);
   for (const path of [...hashes, "htmx-4.0.1/htmx.min.js"]) {
     assert.doesNotMatch(await readFile(join(STATIC, "vendor", path), "utf8"), /sourceMappingURL/);
   }

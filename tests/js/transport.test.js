@@ -137,17 +137,17 @@ test("the CSRF token of the moment goes with what changes something, and only wi
   }
 });
 
-test("a chunk is PUT as the blob itself, with its digest, and its progress is told", async () => {
+test("a chunk is PUT as it is, with its digest, and its progress is told", async () => {
   const { transport, xhrs } = wired();
   const body = new Blob(["ee"]);
   const heard = [];
   const onProgress = (bytes) => heard.push(bytes);
-  const outcome = transport.sendChunk(SESSION, CHUNK, body, { digest: "q83v", onProgress });
+  const outcome = transport.sendChunk(SESSION, CHUNK, body, { digest: "blake3=:q83v:", onProgress });
   await begun();
   const [xhr] = xhrs;
   assert.deepEqual([xhr.method, xhr.url], ["PUT", "/api/v1/uploads/s1/chunks/2"]);
   assert.equal(xhr.body, body);
-  assert.equal(xhr.headers["Content-Digest"], "sha-256=:q83v:");
+  assert.equal(xhr.headers["Content-Digest"], "blake3=:q83v:");
   assert.equal(xhr.headers["Content-Type"], "application/octet-stream");
   assert.equal(xhr.headers["X-CSRFToken"], "token-now");
   xhr.progress(1);

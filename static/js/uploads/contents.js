@@ -1,6 +1,7 @@
 /**
  * Equal files of one page: what is being sent already is not sent a second time beside it.
- * When the first has arrived, the server knows the content of the others.
+ * When the first has arrived, the server knows the content of the others. While a hash is not known yet,
+ * a file goes by its key.
  */
 
 import { WorkerQueue } from "./queue.js";
@@ -14,19 +15,24 @@ import { WorkerQueue } from "./queue.js";
  */
 
 export class Contents {
-  /** By SHA-256. @type {Map<string, Line>} */
+  /** By SHA-256, or by key. @type {Map<string, Line>} */
   #lines = new Map();
 
   /** @type {Company["alone"]} */
-  async alone(sha256, work, signal) {
-    const line = this.#lines.get(sha256) ?? { queue: new WorkerQueue({ limit: 1 }), users: 0 };
-    this.#lines.set(sha256, line);
+  async alone(content, work, signal) {
+    const line = this.#lines.get(content) ?? { queue: new WorkerQueue({ limit: 1 }), users: 0 };
+    this.#lines.set(content, line);
     line.users += 1;
     try {
       return await line.queue.add(work, { signal });
     } finally {
       line.users -= 1;
-      if (line.users === 0) this.#lines.delete(sha256);
+      if (line.users === 0) this.#lines.delete(content);
     }
+  }
+
+  /** @type {Company["isFree"]} */
+  isFree(content) {
+    return !this.#lines.has(content);
   }
 }

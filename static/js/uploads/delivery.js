@@ -40,6 +40,9 @@ export class Delivery {
   /** Bytes sent of each chunk on its way. @type {Map<number, number>} */
   #inFlight = new Map();
 
+  /** No further chunk is begun. */
+  #draining = false;
+
   /** The chunk that asks a busy server for all. @type {Scout | null} */
   #scout = null;
 
@@ -65,7 +68,12 @@ export class Delivery {
     return this.#inFlight.size;
   }
 
-  /** Their indices. */
+  /** What has not arrived, ascending. */
+  get missing() {
+    return [...this.#missing];
+  }
+
+  /** Indices of the chunks in flight. */
   get inFlight() {
     return [...this.#inFlight.keys()];
   }
@@ -88,6 +96,11 @@ export class Delivery {
     this.acknowledged = this.#plan.size - this.#plan.bytesOf(this.#missing);
   }
 
+  /** Those on their way are brought to their end, and `run` then ends with what is still missing. */
+  drain() {
+    this.#draining = true;
+  }
+
   /**
    * Resolves when all that was missing has arrived. Rejects with the first failure, but
    * only when no chunk is on its way any more.
@@ -97,6 +110,7 @@ export class Delivery {
    */
   async run(session, signal) {
     signal.throwIfAborted();
+    this.#draining = false;
     const stop = () => this.#queue.clear(signal.reason);
     signal.addEventListener("abort", stop, { once: true });
     const jobs = [...this.#missing].map((index) =>
@@ -119,6 +133,7 @@ export class Delivery {
    * @param {AbortSignal} signal
    */
   async #deliver(session, chunk, signal) {
+    if (this.#draining) return;
     const attempt = (/** @type {AbortSignal} */ either) => this.#attempt(session, chunk, either);
     try {
       await this.#around.persist(attempt, signal);
@@ -167,7 +182,7 @@ export class Delivery {
     const { source, transport } = this.#around;
     this.#moved(chunk, 0);
     try {
-      // Read anew for each attempt: that is how a change on disk comes to light.
+      // Read anew for each further attempt: that is how a change on disk comes to light.
       const { body, digest } = await source.read(chunk, signal);
       signal.throwIfAborted();
       const onProgress = (/** @type {number} */ bytes) => this.#moved(chunk, bytes);

@@ -76,7 +76,7 @@ export class Exchange {
    *
    * @param {string} method
    * @param {string} url
-   * @param {Blob | FormData} body
+   * @param {Blob | Uint8Array<ArrayBuffer> | FormData} body
    * @param {RequestOptions & {
    *   headers?: Record<string, string>, onProgress?: (bytes: number) => void
    * }} options
@@ -152,7 +152,7 @@ export class Exchange {
 
 /**
  * @param {XMLHttpRequest} xhr
- * @param {Blob | FormData} body
+ * @param {Blob | Uint8Array<ArrayBuffer> | FormData} body
  * @param {AbortSignal} signal
  * @returns {Promise<void>} resolves when there is an answer, of whatever status
  */

@@ -9,7 +9,7 @@ import { systemClock } from "./seams.js";
 
 /**
  * @import {
- *   Clock, HashAlgorithm, Hasher, HasherOptions, HashOptions, HashReply, HashRequest, HashWorker
+ *   Clock, Hasher, HasherOptions, HashOptions, HashReply, HashRequest, HashWorker, PassOptions
  * } from "./types.d.ts"
  */
 
@@ -23,10 +23,24 @@ const UNREADABLE = ["NotReadableError", "NotFoundError", "SecurityError"];
 const PATIENCE = 30_000;
 
 /** Bytes: a chunk of the server's usual size, which is hashed in a few hundredths of a second. */
-const SMALL = 5 * 1024 * 1024;
+export const SMALL = 5 * 1024 * 1024;
+
+/**
+ * Bytes of chunks that may have been read before their turn to be sent: with those in flight a page holds
+ * 30 MiB of a file whose chunks have the usual size. Larger chunks than this are read when they are sent.
+ */
+const READ_AHEAD = 16 * 1024 * 1024;
+
+/**
+ * @typedef {object} Task what is to be done, and who hears of it
+ * @property {Pick<Extract<HashRequest, { type: "hash" }>, "type" | "algorithm"> | { type: "digest" }} request
+ * @property {HashOptions} [options]
+ * @property {PassOptions} [passing]
+ */
 
 /** @implements {Hasher} */
 export class WorkerHasher {
+  #algorithm;
   #large;
   #quick;
   /** One at a time, lest the digest of a chunk wait behind hundreds of them. */
@@ -35,10 +49,10 @@ export class WorkerHasher {
   /** @param {HasherOptions} options */
   constructor(options) {
     const { workerUrl, createWorker = moduleWorker, clock = systemClock } = options;
-    const { algorithm = "sha256" } = options;
     const open = () => createWorker(workerUrl);
-    this.#large = new Lane(open, algorithm, clock);
-    this.#quick = new Lane(open, algorithm, clock);
+    this.#algorithm = options.algorithm ?? "sha256";
+    this.#large = new Lane(open, clock);
+    this.#quick = new Lane(open, clock);
   }
 
   /**
@@ -47,19 +61,41 @@ export class WorkerHasher {
    * @returns {Promise<string>} lowercase hex
    */
   hashFile(blob, options) {
-    if (blob.size > SMALL) return this.#large.hash(blob, "hex", options);
+    const request = /** @type {const} */ ({ type: "hash", algorithm: this.#algorithm });
+    if (blob.size > SMALL) return this.#large.work(blob, { request, options });
     const job = (/** @type {AbortSignal} */ signal) =>
-      this.#quick.hash(blob, "hex", { ...options, signal });
+      this.#quick.work(blob, { request, options: { ...options, signal } });
     return this.#small.add(job, options);
   }
 
   /**
    * @param {Blob} blob
+   * @param {PassOptions} passing
+   */
+  pass(blob, passing) {
+    const request = /** @type {const} */ ({ type: "hash", algorithm: this.#algorithm });
+    return {
+      hash: this.#large.work(blob, { request, options: passing, passing }),
+      more: () => this.#large.more(passing),
+    };
+  }
+
+  /**
+   * @param {Blob} blob
    * @param {{ signal?: AbortSignal }} [options]
-   * @returns {Promise<string>} base64
+   * @returns {Promise<string>} the value of `Content-Digest`
    */
   digest(blob, options) {
-    return this.#quick.hash(blob, "base64", options);
+    return this.#quick.work(blob, { request: { type: "digest" }, options });
+  }
+
+  /**
+   * @param {Blob} blob
+   * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<string>} BLAKE3, lowercase hex
+   */
+  fingerprint(blob, options) {
+    return this.#quick.work(blob, { request: { type: "hash", algorithm: "blake3" }, options });
   }
 
   /** Ends the workers; what they were hashing fails. They are started again on demand. */
@@ -77,12 +113,13 @@ function moduleWorker(url) {
 /** One worker and its jobs, one after another. */
 class Lane {
   #open;
-  #algorithm;
   #clock;
   #queue = new WorkerQueue({ limit: 1 });
   /** @type {HashWorker | null} */
   #worker = null;
   #lastId = 0;
+  /** Whose chunks are cut by the job under way. @type {PassOptions | undefined} */
+  #passing;
   /** Hears the replies to the job under way. @type {((reply: HashReply) => void) | null} */
   #listener = null;
   /** Fails the job under way. @type {((error: UploadError) => void) | null} */
@@ -90,26 +127,32 @@ class Lane {
 
   /**
    * @param {() => HashWorker} open
-   * @param {HashAlgorithm} algorithm
    * @param {Clock} clock
    */
-  constructor(open, algorithm, clock) {
+  constructor(open, clock) {
     this.#open = open;
-    this.#algorithm = algorithm;
     this.#clock = clock;
   }
 
   /**
    * @param {Blob} blob
-   * @param {"hex" | "base64"} encoding
-   * @param {HashOptions} [options]
+   * @param {Task} task
    */
-  hash(blob, encoding, { onProgress, signal } = {}) {
+  work(blob, task) {
     const job = (/** @type {AbortSignal} */ stop) => {
-      onProgress?.(0);
-      return this.#exchange(blob, encoding, onProgress, stop);
+      task.options?.onProgress?.(0);
+      return this.#exchange(blob, task, stop);
     };
-    return this.#queue.add(job, { signal });
+    return this.#queue.add(job, { signal: task.options?.signal });
+  }
+
+  /**
+   * There is room for one more chunk.
+   *
+   * @param {PassOptions} passing
+   */
+  more(passing) {
+    if (this.#passing === passing) this.#worker?.postMessage({ type: "more", id: this.#lastId });
   }
 
   close() {
@@ -118,31 +161,34 @@ class Lane {
 
   /**
    * @param {Blob} blob
-   * @param {"hex" | "base64"} encoding
-   * @param {((bytes: number) => void) | undefined} onProgress
+   * @param {Task} task
    * @param {AbortSignal} signal
    * @returns {Promise<string>}
    */
-  #exchange(blob, encoding, onProgress, signal) {
+  #exchange(blob, { request, options, passing }, signal) {
     const id = ++this.#lastId;
     const cancel = () => this.#worker?.postMessage({ type: "cancel", id });
     const watch = this.#watch();
+    this.#passing = passing;
     return new Promise((resolve, reject) => {
       signal.addEventListener("abort", cancel, { once: true });
       this.#fail = reject;
       this.#listener = (reply) => {
         if (reply.id !== id) return;
         watch.heard();
-        if (reply.type === "progress") onProgress?.(reply.bytes);
+        if (reply.type === "progress") options?.onProgress?.(reply.bytes);
+        else if (reply.type === "chunk") passing?.onChunk(reply);
+        else if (reply.type === "passed") passing?.onPassed(reply.index);
         else if (reply.type === "done") resolve(reply.digest);
         else if (reply.type === "cancelled") reject(signal.reason);
         else reject(hashingError(reply));
       };
-      this.#post({ type: "hash", id, blob, algorithm: this.#algorithm, encoding });
+      this.#post({ ...request, id, blob, ...(passing && { cut: cutFor(passing) }) });
     }).finally(() => {
       watch.end();
       signal.removeEventListener("abort", cancel);
       this.#listener = this.#fail = null;
+      this.#passing = undefined;
     });
   }
 
@@ -187,6 +233,15 @@ class Lane {
     this.#worker = null;
     this.#fail?.(stopped(cause));
   }
+}
+
+/**
+ * What is wanted when the file's turn has come.
+ *
+ * @param {PassOptions} passing
+ */
+function cutFor({ chunkSize, wanted }) {
+  return { chunkSize, wanted: wanted(), room: Math.floor(READ_AHEAD / chunkSize) };
 }
 
 /** @param {Extract<HashReply, { type: "error" }>} reply */

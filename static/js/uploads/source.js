@@ -4,11 +4,13 @@
  */
 
 import { sourceChanged, wrongFile } from "./errors.js";
+import { Passage } from "./passage.js";
 
 /**
  * @import {
- *   Chunk, Hasher, HashOptions, SessionToResume, SourceFile, WrongFileValues
+ *   Chunk, ChunksToCompare, Hasher, HashOptions, SessionToResume, SourceFile, WrongFileValues
  * } from "./types.d.ts"
+ * @import { PassageOptions } from "./passage.js"
  */
 
 export class Source {
@@ -17,6 +19,8 @@ export class Source {
   #lastModified;
   /** Of chunks not yet acknowledged, to notice when a second reading differs. */
   #digests = /** @type {Map<number, string>} */ (new Map());
+  /** @type {Passage | null} */
+  #passage = null;
 
   /**
    * @param {SourceFile} file
@@ -28,7 +32,7 @@ export class Source {
     // Some browsers ask the disk each time, so these are remembered from the start.
     this.#size = file.size;
     this.#lastModified = file.lastModified;
-    /** Lowercase hex, once `check` is through. */
+    /** Lowercase hex, once `check` or `pass` is through. */
     this.sha256 = "";
   }
 
@@ -45,6 +49,53 @@ export class Source {
     this.assertUnchanged();
     this.sha256 ||= await this.#hasher.hashFile(this.file, options);
     await this.#assertReadable();
+  }
+
+  /**
+   * The same while the file is sent: its chunks are read no second time, as far as they are sent soon after
+   * they were hashed.
+   *
+   * @param {PassageOptions} options
+   */
+  async pass(options) {
+    this.assertUnchanged();
+    const passage = new Passage(this.file, this.#hasher, options);
+    this.#passage = passage;
+    const sha256 = await passage.hash;
+    // A stream may have been opened before the file changed, and go on.
+    await this.#assertReadable();
+    this.sha256 = sha256;
+  }
+
+  /** What was cut out of the file and is not sent yet is let go. */
+  endPassage() {
+    this.#passage = null;
+  }
+
+  /**
+   * What makes the file known again before it is hashed, on another day too.
+   *
+   * @param {string} folder
+   * @returns {Promise<string>} of a length that does not depend on the name's
+   */
+  key(folder) {
+    const facts = [folder, this.file.name, this.#size, this.#lastModified];
+    return this.#hasher.fingerprint(new Blob([JSON.stringify(facts)]));
+  }
+
+  /**
+   * Whether the file has the very bytes that the server has of it.
+   *
+   * @param {ChunksToCompare} received
+   * @param {AbortSignal} signal
+   */
+  async matches({ chunks }, signal) {
+    for (const { offset, length, blake3 } of chunks) {
+      this.assertUnchanged();
+      const bytes = this.file.slice(offset, offset + length);
+      if ((await this.#hasher.fingerprint(bytes, { signal })) !== blake3) return false;
+    }
+    return true;
   }
 
   /**
@@ -67,30 +118,44 @@ export class Source {
   }
 
   /**
-   * A chunk as it lies on disk, with its digest. Nothing is held in memory: the hasher
-   * reads the slice, and whoever sends it reads it again. The digest of an only chunk is the
-   * file's own, known already; should it not arrive, a second reading tells whether it changed.
+   * A chunk with what it is sent with: cut out of the file as it was hashed, or as it lies on disk. Then
+   * nothing is held in memory: the hasher reads the slice, and whoever sends it reads it again.
    *
    * @param {Chunk} chunk
    * @param {AbortSignal} signal
-   * @returns {Promise<{ body: Blob, digest: string }>}
+   * @returns {Promise<{ body: Blob | Uint8Array<ArrayBuffer>, digest: string }>}
    */
   async read(chunk, signal) {
     this.assertUnchanged();
-    const body = this.file.slice(chunk.start, chunk.end);
     const before = this.#digests.get(chunk.index);
-    const known = before === undefined && chunk.size === this.#size;
-    const digest = known
-      ? base64(this.sha256)
-      : await this.#hasher.digest(body, { signal });
+    const passing = before === undefined ? await this.#passage?.take(chunk) : null;
+    this.#passage?.forget(chunk.index);
+    const body = passing?.bytes ?? this.file.slice(chunk.start, chunk.end);
+    const digest = passing?.digest ?? (await this.#digest(chunk, signal));
+    this.assertUnchanged();
     if (before !== undefined && before !== digest) throw sourceChanged();
     this.#digests.set(chunk.index, digest);
     return { body, digest };
   }
 
+  /**
+   * That of an only chunk is the file's own, known already; should it not arrive, a second reading tells
+   * whether it changed.
+   *
+   * @param {Chunk} chunk
+   * @param {AbortSignal} signal
+   */
+  async #digest(chunk, signal) {
+    const isAll = chunk.size === this.#size && this.sha256 !== "";
+    if (!isAll) return this.#hasher.digest(this.file.slice(chunk.start, chunk.end), { signal });
+    const again = this.#digests.has(chunk.index);
+    return asDigest(again ? await this.#hasher.hashFile(this.file, { signal }) : this.sha256);
+  }
+
   /** @param {number} index */
   release(index) {
     this.#digests.delete(index);
+    this.#passage?.forget(index);
   }
 
   assertUnchanged() {
@@ -105,9 +170,13 @@ export class Source {
     if (size !== null && this.#size !== size) throw this.#wrong("size", session, size);
   }
 
-  /** @param {SessionToResume} session */
+  /**
+   * As far as the hashes of both are known.
+   *
+   * @param {SessionToResume} session
+   */
   assertContentOf(session) {
-    if (session.sha256 === null || session.sha256 === this.sha256) return;
+    if (session.sha256 === null || !this.sha256 || session.sha256 === this.sha256) return;
     throw this.otherContentThan(session);
   }
 
@@ -127,8 +196,12 @@ export class Source {
   }
 }
 
-/** @param {string} hex */
-function base64(hex) {
+/**
+ * The value of `Content-Digest`, RFC 9530.
+ *
+ * @param {string} hex a SHA-256
+ */
+function asDigest(hex) {
   const bytes = hex.match(/../g) ?? [];
-  return btoa(String.fromCharCode(...bytes.map((byte) => Number.parseInt(byte, 16))));
+  return `sha-256=:${btoa(String.fromCharCode(...bytes.map((byte) => Number.parseInt(byte, 16))))}:`;
 }

@@ -97,6 +97,18 @@ export interface ChunkReceipt {
   readonly progress: number;
 }
 
+/** Some of the chunks that are in; none where no chunk is. */
+export interface ChunksToCompare {
+  readonly chunks: readonly {
+    readonly index: number;
+    /** Where it begins in the file, and its bytes. */
+    readonly offset: number;
+    readonly length: number;
+    /** Lowercase hex. */
+    readonly blake3: string;
+  }[];
+}
+
 /** RFC 9457 `application/problem+json`, with the stable `code` of this project. */
 export interface Problem {
   readonly type?: string;
@@ -165,8 +177,8 @@ export interface WrongFileValues {
 /**
  * - `waiting`: for its turn to be hashed or to be sent, or until another upload of the same
  *   content has come to rest, for nothing is sent twice
- * - `checking`: the file is being hashed (`checked` grows)
- * - `sending`: chunks are on their way
+ * - `checking`: the file is being hashed (`checked` grows), or compared with what the server has of it
+ * - `sending`: chunks are on their way; a large file is hashed meanwhile
  * - `paused`: by the person; `resume()` goes on
  * - `offline`: the browser says there is no network; goes on by itself
  * - `retrying`: everything waits for `retryAt`; goes on by itself
@@ -195,6 +207,8 @@ export interface UploadStatus {
   readonly total: number;
   /** Bytes hashed so far; equals `total` when the check is over. */
   readonly checked: number;
+  /** While `checking`: it is compared with what the server has of it. */
+  readonly comparing: boolean;
   /** Bytes the server has confirmed; these are never sent again. */
   readonly acknowledged: number;
   /** `acknowledged` plus what is on its way. May fall when a chunk has to go again. */
@@ -238,21 +252,30 @@ export type Turn = <T>(
 ) => Promise<T>;
 
 export interface Company {
-  /** Runs `work` when no other upload of this content is at it; rejects when `signal` aborts. */
+  /**
+   * Runs `work` when no other upload of this content is at it; rejects when `signal` aborts. `content` is
+   * its hash, or before that is known, the key of the file.
+   */
   alone<T>(
-    sha256: string,
+    content: string,
     work: (signal: AbortSignal) => Promise<T>,
     signal: AbortSignal,
   ): Promise<T>;
+  /** Whether `alone` would not have to wait. */
+  isFree(content: string): boolean;
+  /** Whether an upload that came before this one, and is not at rest, is of as many bytes. */
+  hasTwin(upload: UploadHandle): boolean;
   /** Runs `work`, the first looks at a session being verified, when there are few others. */
   readonly watch: Turn;
-  /** Whether another upload that is not cancelled is at that session too. */
-  shares(sessionId: string): boolean;
+  /** Whether an upload other than this one, which is not cancelled, is at that session too. */
+  shares(sessionId: string, upload: UploadHandle): boolean;
 }
 
 /** Events: `change`, after any change of `status`. */
 export interface UploadHandle extends EventTarget {
   readonly file: SourceFile;
+  /** Bytes of the file, as it was when it was chosen. */
+  readonly size: number;
   readonly folder: string;
   readonly status: UploadStatus;
   /** As in `status`, for a fraction of its cost. */
@@ -397,7 +420,7 @@ export interface RequestOptions {
 }
 
 export interface ChunkRequestOptions extends RequestOptions {
-  /** SHA-256 of the body, base64. */
+  /** The value of `Content-Digest`. */
   readonly digest: string;
   /** Told how many bytes of this chunk have left the browser. */
   readonly onProgress?: (bytes: number) => void;
@@ -405,11 +428,15 @@ export interface ChunkRequestOptions extends RequestOptions {
 
 /** How an upload talks to the server. Every method rejects with an `UploadError`. */
 export interface Transport {
+  /** Whether a file of that size is hashed before its session is opened, or while it is sent. */
+  hashesFirst(size: number): boolean;
   handshake(file: FileDescription, options?: RequestOptions): Promise<SessionInfo>;
   /** The session as it is now; the light question, asked while the server verifies. */
   status(session: SessionToResume, options?: RequestOptions): Promise<SessionInfo>;
   /** What the server holds and what it lacks, before sending goes on. */
   ask(session: SessionToResume, options?: RequestOptions): Promise<SessionInfo>;
+  /** By which chunks a file is known again that is meant to go on with the session. */
+  check(session: SessionToResume, options?: RequestOptions): Promise<ChunksToCompare>;
   /** The session with its size declared, which fixes it; may be asked again. */
   declareSize(
     session: SessionToResume,
@@ -419,7 +446,7 @@ export interface Transport {
   sendChunk(
     session: SessionInfo,
     chunk: Chunk,
-    body: Blob,
+    body: Blob | Uint8Array<ArrayBuffer>,
     options: ChunkRequestOptions,
   ): Promise<ChunkReceipt>;
   /** The session, which the server is verifying or has verified; may be asked again. */
@@ -460,25 +487,49 @@ export interface ChunkedTransportOptions extends Connection {
   readonly sessionUrl?: string;
 }
 
+/** A chunk that was cut out of the file while it was hashed. */
+export interface PassingChunk {
+  readonly index: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The value of `Content-Digest`, RFC 9530. */
+  readonly digest: string;
+}
+
 export interface HashOptions {
   /** Told 0 when hashing begins, then the bytes hashed so far. */
   readonly onProgress?: (bytes: number) => void;
   readonly signal?: AbortSignal;
 }
 
+export interface PassOptions extends HashOptions {
+  readonly chunkSize: number;
+  /** Which chunks are to be cut, asked when hashing begins: ascending. */
+  readonly wanted: () => number[];
+  readonly onChunk: (chunk: PassingChunk) => void;
+  /** A chunk that was wanted went by, for want of room: it is not cut. */
+  readonly onPassed: (index: number) => void;
+}
+
 /** SHA-256, which is what the native protocol needs, or MD5 for the one of chunked uploads. */
 export interface Hasher {
   /** Hash of the whole file, lowercase hex; a small one never waits behind a large one. */
   hashFile(blob: Blob, options?: HashOptions): Promise<string>;
-  /** Hash of a chunk, base64; never waits behind a whole file. */
+  /**
+   * The same of a large file, whose chunks are cut as they come by: of each that is wanted either
+   * `onChunk` or `onPassed` is told. Few are cut ahead; `more` is to be called for each that was taken.
+   */
+  pass(blob: Blob, options: PassOptions): { hash: Promise<string>; more: () => void };
+  /** What a chunk is sent with, the value of `Content-Digest`; never waits behind a whole file. */
   digest(blob: Blob, options?: { readonly signal?: AbortSignal }): Promise<string>;
+  /** BLAKE3, lowercase hex, as the server knows a chunk; never waits behind a whole file. */
+  fingerprint(blob: Blob, options?: { readonly signal?: AbortSignal }): Promise<string>;
 }
 
-export type HashAlgorithm = "sha256" | "md5";
+export type HashAlgorithm = "sha256" | "md5" | "blake3";
 
 export interface HasherOptions {
-  /** SHA-256 by default. */
-  readonly algorithm?: HashAlgorithm;
+  /** Of whole files; SHA-256 by default. */
+  readonly algorithm?: "sha256" | "md5";
   /** URL of `hash-worker.js` as the page's static files name it. */
   readonly workerUrl: string;
   readonly createWorker?: (url: string) => HashWorker;
@@ -492,20 +543,25 @@ export interface HashWorker {
   terminate(): void;
 }
 
+/** Which chunks to cut out of a file, and how many before somebody says that there is more room. */
+export interface CutOptions {
+  readonly chunkSize: number;
+  readonly wanted: readonly number[];
+  readonly room: number;
+}
+
 /** To the hash worker. */
 export type HashRequest =
-  | {
-      type: "hash";
-      id: number;
-      blob: Blob;
-      algorithm: HashAlgorithm;
-      encoding: "hex" | "base64";
-    }
+  | { type: "hash"; id: number; blob: Blob; algorithm: HashAlgorithm; cut?: CutOptions }
+  | { type: "digest"; id: number; blob: Blob }
+  | { type: "more"; id: number }
   | { type: "cancel"; id: number };
 
 /** From the hash worker. */
 export type HashReply =
   | { type: "progress"; id: number; bytes: number }
+  | ({ type: "chunk"; id: number } & PassingChunk)
+  | { type: "passed"; id: number; index: number }
   | { type: "done"; id: number; digest: string }
   | { type: "cancelled"; id: number }
   | { type: "error"; id: number; name: string; message: string };

@@ -1,11 +1,12 @@
 /**
  * One file on its way to the server: hash it, agree with the server on what is missing,
- * send that, see it verified. Knows neither HTTP nor the page.
+ * send that, see it verified. A large file is hashed while it is sent (ADR 29). Knows neither HTTP nor the
+ * page.
  */
 
 import { Delivery } from "./delivery.js";
 import { asUploadError, UploadError } from "./errors.js";
-import { ChunkPlan } from "./plan.js";
+import { HeldTurn } from "./held-turn.js";
 import { DEFAULT_LIMIT } from "./queue.js";
 import { Backoff, isStale, persist } from "./retry.js";
 import { withDefaults } from "./seams.js";
@@ -15,7 +16,7 @@ import { untilVerified } from "./verdict.js";
 
 /**
  * @import {
- *   Chunk, ChunkReceipt, Company, SessionInfo, SessionToResume, Turn, UploadHandle,
+ *   ChunkReceipt, Company, SessionInfo, SessionToResume, Turn, UploadHandle,
  *   UploadOptions, UploadPhase, UploadStatus
  * } from "./types.d.ts"
  * @import { Wait } from "./retry.js"
@@ -26,6 +27,9 @@ const MAX_REPAIRS = 5;
 
 /** How often the server may be asked what it holds without anything having arrived since. */
 const MAX_FRUITLESS_QUESTIONS = 3;
+
+/** Refusals for want of room, which content that the server has already does not need. */
+const NO_ROOM = ["quota_exceeded", "storage_full"];
 
 /** A cancelled session that the server never hears of expires by itself. */
 const CANCEL_TRIES = 5;
@@ -44,6 +48,8 @@ const AT_ONCE = (work, signal) => work(signal);
 /** @type {Company} */
 const NO_COMPANY = {
   alone: (_, work, signal) => work(signal),
+  isFree: () => true,
+  hasTwin: () => false,
   watch: AT_ONCE,
   shares: () => false,
 };
@@ -51,12 +57,16 @@ const NO_COMPANY = {
 /** Thrown within a run when the person cancelled the session elsewhere. */
 class CancelledElsewhere extends Error {}
 
+/** Thrown within a run when only the hash of the file can tell which session is its own. */
+class MustBeHashed extends Error {}
+
 /** @implements {UploadHandle} */
 export class Upload extends EventTarget {
   #source;
   #transport;
   #seams;
   #turn;
+  /** @type {Company} */
   #company;
   #delivery;
   #speed;
@@ -64,6 +74,10 @@ export class Upload extends EventTarget {
   /** What the upload is at; `status.phase` adds what it may be waiting for. */
   #stage = /** @type {UploadPhase} */ ("waiting");
   #checked = 0;
+  /** With what the server has of it. */
+  #comparing = false;
+  /** All is sent but the hash, which the upload waits for now. */
+  #awaitsHash = false;
   #existed = false;
   /** The session was begun under another name, and keeps it. */
   #borrowed = false;
@@ -74,6 +88,10 @@ export class Upload extends EventTarget {
   #offered = /** @type {SessionToResume | null} */ (null);
   /** The session that this file certainly belongs to. */
   #session = /** @type {SessionInfo | null} */ (null);
+  /** What the file is known by before its hash is; empty while that was not asked for. */
+  #key = "";
+  /** The session was begun under that key, and the hash is declared by it. */
+  #isKeyed = false;
   /** @type {Set<Wait>} */
   #waits = new Set();
 
@@ -95,7 +113,7 @@ export class Upload extends EventTarget {
     this.#source = new Source(options.file, options.hasher);
     this.#transport = options.transport;
     this.#seams = withDefaults(options);
-    this.#turn = options.turn ?? AT_ONCE;
+    this.#turn = new HeldTurn(options.turn ?? AT_ONCE);
     this.#company = options.company ?? NO_COMPANY;
     /** Relative, "photos/2026"; empty for a file on its own. */
     this.folder = options.folder ?? "";
@@ -117,6 +135,10 @@ export class Upload extends EventTarget {
 
   get file() {
     return this.#source.file;
+  }
+
+  get size() {
+    return this.#source.size;
   }
 
   get parallel() {
@@ -148,6 +170,7 @@ export class Upload extends EventTarget {
       folder: this.folder,
       total,
       checked: this.#checked,
+      comparing: this.#comparing,
       acknowledged,
       sent,
       speed,
@@ -215,15 +238,14 @@ export class Upload extends EventTarget {
 
   /** @param {AbortController} controller */
   async #run(controller) {
-    const { signal } = controller;
     try {
-      signal.throwIfAborted();
-      await this.#check(signal);
-      await this.#company.alone(this.#source.sha256, (alone) => this.#deliver(alone), signal);
+      await this.#go(controller.signal);
     } catch (error) {
       // An aborted run has been given its stage by whoever aborted it.
-      if (!signal.aborted) this.#fail(error);
+      if (!controller.signal.aborted) this.#fail(error);
     } finally {
+      this.#turn.leave();
+      this.#source.endPassage();
       if (this.#controller === controller) this.#controller = null;
     }
   }
@@ -245,57 +267,190 @@ export class Upload extends EventTarget {
   // ----------------------------------------------------------------- steps
 
   /** @param {AbortSignal} signal */
-  async #check(signal) {
+  async #go(signal) {
+    signal.throwIfAborted();
     if (this.#offered) this.#source.assertSizeOf(this.#offered);
+    if (this.#mustBeHashed) await this.#check(signal);
+    else this.#key ||= await this.#source.key(this.folder);
+    signal.throwIfAborted();
+    await this.#byKey((alone) => this.#finished(alone), signal);
+  }
+
+  /**
+   * Before anything is sent: a small file, one whose session has a declared hash, and one that may be equal
+   * to another that is being sent.
+   */
+  get #mustBeHashed() {
+    const declared = (this.#session ?? this.#offered)?.sha256;
+    return (
+      this.#source.sha256 !== "" ||
+      Boolean(declared) ||
+      this.#transport.hashesFirst(this.size) ||
+      this.#company.hasTwin(this)
+    );
+  }
+
+  /**
+   * Runs `work` when no other upload of the page is at a file with this key.
+   *
+   * @template T
+   * @param {(signal: AbortSignal) => Promise<T>} work
+   * @param {AbortSignal} signal
+   */
+  #byKey(work, signal) {
+    return this.#key ? this.#company.alone(this.#key, work, signal) : work(signal);
+  }
+
+  /**
+   * Before another upload of this file or content may begin, a session that was cancelled has to be gone:
+   * the other would continue it.
+   *
+   * @param {AbortSignal} signal
+   */
+  async #finished(signal) {
+    try {
+      if (!this.#source.sha256) await this.#sendUnhashed(signal);
+      const { sha256 } = this.#source;
+      // Whoever is at this content may need a turn, too.
+      if (!this.#company.isFree(sha256)) this.#turn.leave();
+      await this.#company.alone(sha256, (alone) => this.#deliver(alone), signal);
+    } finally {
+      await this.#withdrawIfCancelled();
+    }
+  }
+
+  /** @param {AbortSignal} signal */
+  async #check(signal) {
     await this.#source.check({ signal, onProgress: (bytes) => this.#hashed(bytes) });
     signal.throwIfAborted();
-    this.#checked = this.#source.size;
+    this.#checked = this.size;
     if (this.#offered) this.#source.assertContentOf(this.#offered);
     this.#enter("waiting");
   }
 
   /**
-   * Before another upload of this content may begin, a session that was cancelled has to be gone:
-   * the other would continue it.
+   * Sends what is missing while the file is hashed, and ends when its hash is known; whether all is sent by
+   * then depends on the line.
    *
    * @param {AbortSignal} signal
    */
+  async #sendUnhashed(signal) {
+    try {
+      await this.#turn.take(signal);
+      const session = await this.#agree(signal);
+      if (session.state === "active") await this.#sendAndHash(session, signal);
+    } catch (error) {
+      if (!(error instanceof MustBeHashed)) throw error;
+    }
+    if (this.#source.sha256) return;
+    this.#turn.leave();
+    await this.#check(signal);
+  }
+
+  /**
+   * @param {SessionInfo} session
+   * @param {AbortSignal} signal
+   */
+  async #sendAndHash(session, signal) {
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    const hashing = this.#hash(session, either);
+    hashing.then(
+      () => this.#delivery.drain(),
+      (error) => stop.abort(error),
+    );
+    try {
+      await this.#bring(session, either);
+    } catch (error) {
+      stop.abort(error);
+      await hashing.catch(() => {});
+      throw error;
+    }
+    await this.#untilHashed(hashing);
+  }
+
+  /**
+   * @param {SessionInfo} session
+   * @param {AbortSignal} signal
+   */
+  #hash({ chunk_size }, signal) {
+    return this.#source.pass({
+      chunkSize: chunk_size,
+      wanted: () => this.#delivery.missing,
+      onProgress: (bytes) => this.#passed(bytes),
+      signal,
+    });
+  }
+
+  /** @param {Promise<void>} hashing */
+  async #untilHashed(hashing) {
+    if (!this.#source.sha256) {
+      this.#turn.leave();
+      this.#enter("waiting");
+    }
+    this.#awaitsHash = true;
+    try {
+      await hashing;
+      this.#checked = this.size;
+    } finally {
+      this.#awaitsHash = false;
+    }
+  }
+
+  /** @param {AbortSignal} signal */
   async #deliver(signal) {
     try {
       await this.#arrive(signal);
       this.#enter("done");
     } finally {
-      if (this.#session && this.#stage === "cancelled") await this.#withdraw(this.#session);
+      await this.#withdrawIfCancelled();
     }
   }
 
-  /**
-   * A turn lasts while chunks are sent; the server verifies without keeping anybody waiting.
-   *
-   * @param {AbortSignal} signal
-   */
+  /** @param {AbortSignal} signal */
   async #arrive(signal) {
-    /** @type {SessionInfo | null} */
-    let known = null;
+    // Where all is in, there is only the hash to declare, and nobody is kept from sending.
+    let known = this.#isAllIn ? await this.#agree(signal) : null;
     do {
       signal.throwIfAborted();
-      this.#enter("waiting");
-      const whole = await this.#turn((turn) => this.#bring(known, turn), signal);
+      const whole = await this.#inTurn(known, signal);
       known = whole.state === "completed" ? whole : await this.#finish(whole, signal);
       // What the server has complete it gives an entry under our own name too.
       if (known?.state === "completed" && this.#borrowed) known = await this.#handshake(signal);
     } while (known?.state !== "completed");
   }
 
+  get #isAllIn() {
+    return this.#session?.state === "active" && this.#delivery.missing.length === 0;
+  }
+
   /**
-   * Until nothing is missing.
+   * A turn lasts while chunks are sent; the server verifies without keeping anybody waiting.
+   *
+   * @param {SessionInfo | null} known as just heard from the server; null to ask
+   * @param {AbortSignal} signal
+   */
+  async #inTurn(known, signal) {
+    if (known && !lacksChunks(known)) return known;
+    if (!this.#turn.isHeld) this.#enter("waiting");
+    await this.#turn.take(signal);
+    try {
+      return await this.#bring(known, signal);
+    } finally {
+      this.#turn.leave();
+    }
+  }
+
+  /**
+   * Until nothing is missing, or the hash has become known on the way.
    *
    * @param {SessionInfo | null} known as just heard from the server; null to ask
    * @param {AbortSignal} signal
    */
   async #bring(known, signal) {
     let session = known ?? (await this.#agree(signal));
-    while (session.state === "active" && session.missing?.length) {
+    const { sha256 } = this.#source;
+    while (lacksChunks(session) && this.#source.sha256 === sha256) {
       signal.throwIfAborted();
       const sent = await this.#unlessStale(() => this.#send(session, signal));
       session = sent ?? (await this.#agree(signal));
@@ -332,19 +487,30 @@ export class Upload extends EventTarget {
         const found = await this.#persist(ask, signal);
         if (this.#offered) await this.#compare(found, signal);
         const session = await this.#sized(found, signal);
-        if (!this.#isOver(this.#accept(session))) return session;
+        if (!this.#isOver(this.#accept(session))) return await this.#declared(session, signal);
       } catch (error) {
         if (!isStale(error) || error.status === 409) throw error;
         this.#renew(error);
       }
     }
-    return this.#handshake(signal);
+    return this.#source.sha256 ? this.#handshake(signal) : this.#open(signal);
   }
 
   /**
-   * A session without a declared hash does not tell which file it is of. Chunks that it has do:
-   * sent again, the same bytes change nothing, and others are a conflict that changes nothing.
-   * The first and the last show most changes; the rest are found when the whole is verified.
+   * The session that was begun before its hash was known, with that hash: or another one, of the same
+   * content.
+   *
+   * @param {SessionInfo} session
+   * @param {AbortSignal} signal
+   */
+  async #declared(session, signal) {
+    const isDue = this.#isKeyed && this.#source.sha256 !== "" && session.sha256 === null;
+    return isDue ? this.#handshake(signal, session) : session;
+  }
+
+  /**
+   * A session without a declared hash does not tell which file it is of. Chunks that it has do. The first,
+   * the last and some between show most changes; the rest are found when the whole is verified.
    *
    * @param {SessionInfo} session
    * @param {AbortSignal} signal
@@ -352,11 +518,25 @@ export class Upload extends EventTarget {
   async #compare(session, signal) {
     this.#source.assertSizeOf(session);
     this.#source.assertContentOf(session);
-    if (session.state !== "active" || session.sha256 !== null) return;
+    if (session.state !== "active") return;
+    if (session.sha256 !== null && !this.#source.sha256) throw new MustBeHashed();
+    if (!(await this.#mayContinue(session, signal))) throw this.#source.otherContentThan(session);
+  }
+
+  /**
+   * @param {SessionInfo} session that is active
+   * @param {AbortSignal} signal
+   */
+  async #mayContinue(session, signal) {
+    if (session.sha256 !== null || session.received_chunks === 0) return true;
+    this.#comparing = true;
     this.#enter("checking");
-    const plan = new ChunkPlan(session.size ?? wholeChunksIn(session), session.chunk_size);
-    for (const index of endsOf(plan.present(session.missing ?? []))) {
-      await this.#probe(session, plan.chunk(index), signal);
+    const ask = (/** @type {AbortSignal} */ either) =>
+      this.#transport.check(session, { signal: either });
+    try {
+      return await this.#source.matches(await this.#persist(ask, signal), signal);
+    } finally {
+      this.#comparing = false;
     }
   }
 
@@ -376,45 +556,77 @@ export class Upload extends EventTarget {
   }
 
   /**
-   * @param {SessionInfo} session
-   * @param {Chunk} chunk that the session has
+   * The session under the file's key. What may be of another file is left to the hash to tell apart.
+   *
    * @param {AbortSignal} signal
    */
-  async #probe(session, chunk, signal) {
-    const send = async (/** @type {AbortSignal} */ either) => {
-      const { body, digest } = await this.#source.read(chunk, either);
-      return this.#transport.sendChunk(session, chunk, body, { digest, signal: either });
-    };
+  async #open(signal) {
+    const session = await this.#persist(() => this.#offerUnhashed(), signal);
+    this.#isKeyed = session.status === "created" || (await this.#mayBeOurs(session, signal));
+    if (!this.#isKeyed) throw new MustBeHashed();
+    return this.#accept(session);
+  }
+
+  async #offerUnhashed() {
     try {
-      await this.#persist(send, signal);
+      return await this.#offer({ resume_key: this.#key });
     } catch (error) {
-      const conflict = error instanceof UploadError && error.code === "chunk_conflict";
-      throw conflict ? this.#source.otherContentThan(session) : error;
+      const noRoom = error instanceof UploadError && NO_ROOM.includes(error.code);
+      throw noRoom ? new MustBeHashed() : error;
     }
-    this.#source.release(chunk.index);
+  }
+
+  /**
+   * @param {SessionInfo} session
+   * @param {AbortSignal} signal
+   */
+  async #mayBeOurs(session, signal) {
+    const isUndeclared = session.state === "active" && session.sha256 === null;
+    return isUndeclared && this.#mayContinue(session, signal);
+  }
+
+  /**
+   * @param {AbortSignal} signal
+   * @param {SessionInfo} [begun] under the file's key; unless it is the one that is found, it goes
+   */
+  async #handshake(signal, begun) {
+    const { sha256 } = this.#source;
+    const known = begun ? { sha256, resume_key: this.#key } : { sha256 };
+    const session = await this.#persist(() => this.#offer(known), signal);
+    if (begun && begun.id !== session.id) await this.#drop(begun, signal);
+    const existed = session.status === "file_exists";
+    if (existed && this.#arrivals === 0) this.#existed = true;
+    this.#borrowed = session.status === "resumed" && !this.#isOurs(session);
+    return this.#accept(session);
   }
 
   /**
    * The request itself is not aborted: a session that the server opened unknown to us
    * could not be cancelled, and would lie in the list as interrupted.
    *
-   * @param {AbortSignal} signal
+   * @param {{ sha256?: string, resume_key?: string }} known
    */
-  async #handshake(signal) {
+  #offer(known) {
     this.#source.assertUnchanged();
     const { name, type } = this.file;
-    const description = {
+    return this.#transport.handshake({
       filename: name,
       ...(this.folder && { folder: this.folder }),
-      size: this.#source.size,
-      sha256: this.#source.sha256,
+      size: this.size,
+      ...known,
       ...(type && { mime_type: type }),
-    };
-    const session = await this.#persist(() => this.#transport.handshake(description), signal);
-    const existed = session.status === "file_exists";
-    if (existed && this.#arrivals === 0) this.#existed = true;
-    this.#borrowed = session.status === "resumed" && !this.#isOurs(session);
-    return this.#accept(session);
+    });
+  }
+
+  /**
+   * The server knows the content by another session: nothing of this one may stay in the list.
+   *
+   * @param {SessionInfo} begun
+   * @param {AbortSignal} signal
+   */
+  async #drop(begun, signal) {
+    if (this.#company.shares(begun.id, this)) return;
+    await this.#persist(() => this.#transport.cancel(begun), signal);
   }
 
   /**
@@ -429,7 +641,8 @@ export class Upload extends EventTarget {
     } finally {
       this.#speed.stop();
     }
-    return { ...session, state: this.#session?.state ?? session.state, missing: [] };
+    const { missing } = this.#delivery;
+    return { ...session, state: this.#session?.state ?? session.state, missing };
   }
 
   /**
@@ -484,7 +697,10 @@ export class Upload extends EventTarget {
       if (await this.#isComplete(session)) this.#enter("done");
       else await this.#withdraw(session);
     };
-    return this.#company.alone(this.#source.sha256, withdraw, new AbortController().signal);
+    const { sha256 } = this.#source;
+    const { signal } = new AbortController();
+    const alone = () => (sha256 ? this.#company.alone(sha256, withdraw, signal) : withdraw());
+    return this.#byKey(alone, signal);
   }
 
   /**
@@ -500,10 +716,16 @@ export class Upload extends EventTarget {
     }
   }
 
+  async #withdrawIfCancelled() {
+    if (this.#session && this.#stage === "cancelled" && !this.#withdrawn) {
+      await this.#withdraw(this.#session);
+    }
+  }
+
   /** @param {SessionInfo} session */
   async #withdraw(session) {
     this.#withdrawn = true;
-    if (this.#company.shares(session.id)) return;
+    if (this.#company.shares(session.id, this)) return;
     const backoff = new Backoff({
       random: this.#seams.random,
       tries: CANCEL_TRIES,
@@ -649,6 +871,17 @@ export class Upload extends EventTarget {
     return [...this.#waits].at(-1)?.error ?? null;
   }
 
+  /**
+   * Of a file that is sent meanwhile.
+   *
+   * @param {number} bytes
+   */
+  #passed(bytes) {
+    if (this.#awaitsHash) return this.#hashed(bytes);
+    this.#checked = bytes;
+    this.#changed();
+  }
+
   /** @param {number} bytes */
   #hashed(bytes) {
     if (this.#controller === null) return;
@@ -671,20 +904,7 @@ export class Upload extends EventTarget {
   }
 }
 
-/**
- * The first and the last, which may be the same one.
- *
- * @param {number[]} indices
- */
-function endsOf(indices) {
-  return new Set([...indices.slice(0, 1), ...indices.slice(-1)]);
-}
-
-/**
- * Bytes of the whole chunks in what a stream has brought without a gap.
- *
- * @param {SessionInfo} session
- */
-function wholeChunksIn({ offset, chunk_size }) {
-  return offset - (offset % chunk_size);
+/** @param {SessionInfo} session */
+function lacksChunks({ state, missing }) {
+  return state === "active" && Boolean(missing?.length);
 }

@@ -10,7 +10,7 @@ import { Upload } from "./upload.js";
 
 /**
  * @import {
- *   Addition, Company, SessionToResume, SourceFile, Turn, UploaderOptions
+ *   Addition, Company, SessionToResume, SourceFile, Turn, UploaderOptions, UploadHandle
  * } from "./types.d.ts"
  */
 
@@ -99,7 +99,8 @@ export class Uploader extends EventTarget {
   }
 
   /**
-   * Begins at once: the file is hashed when the ones before it are, and sent in its turn.
+   * Begins at once: the file is hashed when the ones before it are, and sent in its turn; a large one is
+   * hashed while it is sent.
    *
    * @param {SourceFile} file
    * @param {Omit<Addition, "file">} [options] its folder, and the interrupted session it continues
@@ -194,15 +195,30 @@ export class Uploader extends EventTarget {
 
   /** @type {Company} */
   #company = {
-    alone: (sha256, work, signal) => this.#contents.alone(sha256, work, signal),
+    alone: (content, work, signal) => this.#contents.alone(content, work, signal),
+    isFree: (content) => this.#contents.isFree(content),
+    hasTwin: (upload) => this.#hasTwin(upload),
     watch: (work, signal) => this.#watching.add(work, { signal }),
-    shares: (sessionId) => this.#isNeeded(sessionId),
+    shares: (sessionId, upload) => this.#isNeeded(sessionId, upload),
   };
 
-  /** @param {string} sessionId */
-  #isNeeded(sessionId) {
+  /** @param {UploadHandle} upload */
+  #hasTwin(upload) {
+    for (const other of this.#uploads) {
+      if (other === upload) return false;
+      if (other.size === upload.size && !isAtRest(other.phase)) return true;
+    }
+    return false;
+  }
+
+  /**
+   * @param {string} sessionId
+   * @param {UploadHandle} but
+   */
+  #isNeeded(sessionId, but) {
     for (const upload of this.#uploads) {
-      if (upload.phase !== "cancelled" && upload.sessionId === sessionId) return true;
+      if (upload === but || upload.phase === "cancelled") continue;
+      if (upload.sessionId === sessionId) return true;
     }
     return false;
   }

@@ -1,6 +1,7 @@
 /** A server in a few lines, behind the transport's seam: it obeys the protocol or a script. */
 
 import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 
 import { UploadError } from "../../../static/js/uploads/errors.js";
 
@@ -15,9 +16,15 @@ export const DECEIVED = "What arrived is not the file that was declared.";
 
 export const networkError = () => new UploadError("no network", { code: "network" });
 
+/** What a chunk is sent with. */
+const digestOf = (bytes) => `sha-256=:${createHash("sha256").update(bytes).digest("base64")}:`;
+
 /** Reads a blob as the worker would, without one. */
 export class FakeHasher {
   files = 0;
+  /** How many chunks may be cut ahead, and the passages that were begun. */
+  room = 3;
+  passages = [];
 
   async hashFile(blob, { onProgress, signal } = {}) {
     this.files += 1;
@@ -28,9 +35,69 @@ export class FakeHasher {
     return sha256(bytes);
   }
 
+  pass(blob, options) {
+    this.files += 1;
+    const passage = new FakePassage(blob, options, this.room);
+    this.passages.push(passage);
+    return { hash: passage.run(), more: () => passage.more() };
+  }
+
   async digest(blob) {
-    const bytes = Buffer.from(await blob.arrayBuffer());
-    return createHash("sha256").update(bytes).digest("base64");
+    return digestOf(Buffer.from(await blob.arrayBuffer()));
+  }
+
+  /** Any function will do that both sides have. */
+  async fingerprint(blob) {
+    return sha256(Buffer.from(await blob.arrayBuffer()));
+  }
+}
+
+/** One file that is hashed chunk by chunk; a test may keep it at one of them. */
+class FakePassage {
+  #blob;
+  #options;
+  #room;
+  #gate = null;
+
+  constructor(blob, options, room) {
+    this.#blob = blob;
+    this.#options = options;
+    this.#room = room;
+  }
+
+  /** It stands still before the chunk at `index`, until that is undone. */
+  stopAt(index) {
+    this.#gate = { index, ...Promise.withResolvers() };
+  }
+
+  goOn() {
+    this.#gate?.resolve();
+    this.#gate = null;
+  }
+
+  more() {
+    this.#room += 1;
+  }
+
+  async run() {
+    const { chunkSize, wanted, onProgress, onChunk, onPassed, signal } = this.#options;
+    onProgress?.(0);
+    const cut = new Set(wanted());
+    const whole = createHash("sha256");
+    for (let index = 0; index * chunkSize < this.#blob.size; index += 1) {
+      await setImmediate();
+      if (this.#gate?.index === index) await Promise.race([this.#gate.promise, abortOf(signal)]);
+      signal?.throwIfAborted();
+      const part = this.#blob.slice(index * chunkSize, (index + 1) * chunkSize);
+      const bytes = new Uint8Array(await part.arrayBuffer());
+      whole.update(bytes);
+      onProgress?.(index * chunkSize + bytes.length);
+      if (!cut.has(index)) continue;
+      if (this.#room === 0) onPassed(index);
+      else onChunk({ index, bytes, digest: digestOf(bytes) });
+      this.#room = Math.max(this.#room - 1, 0);
+    }
+    return whole.digest("hex");
   }
 }
 
@@ -47,9 +114,13 @@ export class FakeServer {
   #scripts = new Map();
   #held = null;
 
-  /** `looks`: how often one has to look at a session that it verifies; at 0 it does so at once. */
-  constructor({ chunkSize = 4, existing = [], looks = 0 } = {}) {
+  /**
+   * `looks`: how often one has to look at a session that it verifies; at 0 it does so at once.
+   * `small`: how many bytes a file may have to be hashed before anything is sent.
+   */
+  constructor({ chunkSize = 4, existing = [], looks = 0, small = Infinity } = {}) {
     this.chunkSize = chunkSize;
+    this.small = small;
     this.existing = new Set(existing);
     this.looks = looks;
   }
@@ -120,6 +191,10 @@ export class FakeServer {
 
   // ------------------------------------------------------------- the transport
 
+  hashesFirst(size) {
+    return size <= this.small;
+  }
+
   async handshake(file) {
     this.description = file;
     await this.#heard("handshake");
@@ -128,14 +203,30 @@ export class FakeServer {
       this.sessions.set(session.id, session);
       return { ...this.#info(session), missing: [], status: "file_exists" };
     }
-    const open = [...this.sessions.values()].find(
-      ({ sha256: sha, state }) => sha === file.sha256 && ["active", "assembling"].includes(state),
+    const declared = [...this.sessions.values()].find(
+      ({ sha256: sha, state }) =>
+        sha && sha === file.sha256 && ["active", "assembling"].includes(state),
     );
+    const open = declared ?? this.#underKey(file);
     if (open) return { ...this.#info(open), status: "resumed" };
     const known = this.#completed(file);
     if (known) return { ...this.#info(known), status: "file_exists" };
     const state = file.size === 0 ? "completed" : "active";
-    return { ...this.#info(this.#opened({ ...file, state, chunks: new Map() })), status: "created" };
+    const created = this.#opened({ sha256: null, ...file, state, chunks: new Map() });
+    return { ...this.#info(created), status: "created" };
+  }
+
+  async check({ id }) {
+    await this.#heard("check", "check", { id });
+    const { chunks } = this.#find(id);
+    const sorted = [...chunks].sort(([a], [b]) => a - b);
+    const named = new Map([...sorted.slice(0, 1), ...sorted.slice(-1)]);
+    return {
+      chunks: [...named].map(([index, bytes]) => {
+        const offset = index * this.chunkSize;
+        return { index, offset, length: bytes.length, blake3: sha256(bytes) };
+      }),
+    };
   }
 
   async status({ id }) {
@@ -162,7 +253,8 @@ export class FakeServer {
     try {
       const scripted = this.#heard(`chunk ${index}`, "chunk", { id, index, onProgress });
       await Promise.race([scripted.then(() => this.#held?.promise), abortOf(signal)]);
-      return this.#receive(id, index, Buffer.from(await body.arrayBuffer()), digest);
+      const bytes = Buffer.from(await new Blob([body]).arrayBuffer());
+      return this.#receive(id, index, bytes, digest);
     } catch (error) {
       if (signal?.aborted) this.aborted += 1;
       throw error;
@@ -214,10 +306,25 @@ export class FakeServer {
     return opened;
   }
 
+  /** The open session with that key; a hash that comes with it is declared. */
+  #underKey({ resume_key: key, sha256: sha }) {
+    const open = [...this.sessions.values()].find(
+      (each) => key && each.resume_key === key && ["active", "assembling"].includes(each.state),
+    );
+    if (!open || (sha && open.sha256 && open.sha256 !== sha)) return null;
+    if (!sha) return open;
+    open.sha256 = sha;
+    if (this.#info(open).missing.length === 0) {
+      Object.assign(open, { state: "assembling", looks: this.looks });
+      this.#verify(open);
+    }
+    return open;
+  }
+
   /** The completed session of that content, name and folder; a new one where only those differ. */
   #completed({ sha256: sha, filename, folder = "" }) {
     const all = [...this.sessions.values()];
-    const same = all.filter((each) => each.sha256 === sha && each.state === "completed");
+    const same = all.filter((each) => sha && each.sha256 === sha && each.state === "completed");
     if (same.length === 0) return null;
     const own = same.find((each) => each.filename === filename && (each.folder ?? "") === folder);
     return own ?? this.#opened({ ...same[0], id: `s${all.length + 1}`, filename, folder });
@@ -225,8 +332,7 @@ export class FakeServer {
 
   #receive(id, index, bytes, digest) {
     const session = this.#find(id);
-    const real = createHash("sha256").update(bytes).digest("base64");
-    if (real !== digest) throw refusal(422, "digest_mismatch");
+    if (digestOf(bytes) !== digest) throw refusal(422, "digest_mismatch");
     const duplicate = session.chunks.has(index);
     if (duplicate && !session.chunks.get(index).equals(bytes)) throw refusal(409, "chunk_conflict");
     session.chunks.set(index, bytes);

@@ -5,7 +5,7 @@
 
 import { openAsBlob } from "node:fs";
 import { appendFile } from "node:fs/promises";
-import { parentPort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 
 const scope = new EventTarget();
 parentPort.on("message", async (data) => {
@@ -15,7 +15,9 @@ parentPort.on("message", async (data) => {
 });
 globalThis.self = {
   addEventListener: (type, listener) => scope.addEventListener(type, listener),
-  postMessage: (message) => parentPort.postMessage(message),
+  postMessage: (message, { transfer }) => parentPort.postMessage(message, transfer),
+  // Of a page on plain HTTP it has less.
+  crypto: workerData.plain ? {} : globalThis.crypto,
 };
 await import("../../../static/js/uploads/hash-worker.js");
 
