@@ -263,7 +263,7 @@ export interface Company {
   ): Promise<T>;
   /** Whether `alone` would not have to wait. */
   isFree(content: string): boolean;
-  /** Whether an upload that came before this one, and is not at rest, is of as many bytes. */
+  /** Whether another upload that is not at rest is of as many bytes: it may be of the same content. */
   hasTwin(upload: UploadHandle): boolean;
   /** Runs `work`, the first looks at a session being verified, when there are few others. */
   readonly watch: Turn;

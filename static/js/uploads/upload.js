@@ -337,6 +337,8 @@ export class Upload extends EventTarget {
   async #sendUnhashed(signal) {
     try {
       await this.#turn.take(signal);
+      // Another may have come meanwhile.
+      if (this.#mustBeHashed) throw new MustBeHashed();
       const session = await this.#agree(signal);
       if (session.state === "active") await this.#sendAndHash(session, signal);
     } catch (error) {

@@ -205,8 +205,7 @@ export class Uploader extends EventTarget {
   /** @param {UploadHandle} upload */
   #hasTwin(upload) {
     for (const other of this.#uploads) {
-      if (other === upload) return false;
-      if (other.size === upload.size && !isAtRest(other.phase)) return true;
+      if (other !== upload && other.size === upload.size && !isAtRest(other.phase)) return true;
     }
     return false;
   }
