@@ -47,7 +47,7 @@ self.addEventListener("message", (/** @type {MessageEvent<HashRequest>} */ { dat
   if (data.type === "hash" || data.type === "digest") work(data);
   else if (job?.id !== data.id) return;
   else if (data.type === "cancel") job.cancelled = true;
-  else if (job.cutter) job.cutter.room += 1;
+  else job.cutter?.more();
 });
 
 /** @param {Extract<HashRequest, { blob: Blob }>} request */
@@ -76,6 +76,7 @@ async function hashed({ blob, algorithm, cut }, mine) {
     ? new Cutter(blob.size, cut, {
         onCut: (index, bytes) => chunks.push(handOver(mine, index, bytes)),
         onPassed: (index) => reply({ type: "passed", id: mine.id, index }),
+        setTimeout: (callback, delay) => setTimeout(callback, delay),
       })
     : null;
   const sum = await absorbed(blob, algorithm, mine);
@@ -135,7 +136,7 @@ async function absorbed(blob, algorithm, mine) {
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
     if (mine.cancelled) return reader.cancel().then(() => sum);
     sum.update(part.value);
-    mine.cutter?.pass(part.value);
+    await mine.cutter?.pass(part.value);
     hashed += part.value.length;
     if (hashed - told < STEP && hashed < blob.size) continue;
     told = hashed;

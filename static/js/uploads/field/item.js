@@ -2,7 +2,7 @@
 
 import { isFinal, needsTheFile } from "../errors.js";
 import { setText } from "../page/dom.js";
-import { fill, gettext, LABELS, lineFor, percent, resumeButton, size } from "../page/words.js";
+import { barOf, fill, gettext, LABELS, lineFor, percent, resumeButton, size } from "../page/words.js";
 
 /** @import { UploadPhase, UploadStatus } from "../types.d.ts" */
 
@@ -61,7 +61,7 @@ export function drawItem(item, status) {
   const progress = item.querySelector("progress");
   if (progress) {
     progress.hidden = phase === "done";
-    progress.value = phase === "checking" ? percent(status.checked, status.total) : percent(status.sent, status.total);
+    progress.value = percent(barOf(status), status.total);
   }
   const resume = CAN_RESUME.includes(phase) && !isFinal(status.error);
   show(item, { pause: CAN_PAUSE.includes(phase), resume });

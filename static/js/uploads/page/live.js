@@ -9,7 +9,7 @@
 import { isFinal } from "../errors.js";
 import { announce, byId, copyOf, rowOf, setOrDelete, setText, slot } from "./dom.js";
 import {
-  ALREADY_HERE, amount, announcement, fill, gettext, LABELS, lineFor, ngettext, percent,
+  ALREADY_HERE, amount, announcement, barOf, fill, gettext, LABELS, lineFor, ngettext, percent,
   resumeButton,
 } from "./words.js";
 
@@ -196,13 +196,13 @@ function show(place, status) {
  * @param {HTMLElement} place
  * @param {UploadStatus} status
  */
-function showBar(place, { phase, checked, sent, total, acknowledged, session }) {
+function showBar(place, status) {
   const bar = place.querySelector("progress");
   if (!bar) return;
-  const done = { checking: checked, sending: sent }[String(phase)] ?? acknowledged;
+  const { phase, session, total } = status;
   const ours = "tray" in place.dataset || (session !== null && phase !== "checking");
   bar.toggleAttribute("hx-morph-skip", phase === "sending");
-  if (ours) bar.value = percent(done, total);
+  if (ours) bar.value = percent(barOf(status), total);
 }
 
 /**

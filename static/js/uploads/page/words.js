@@ -112,18 +112,13 @@ export function resumeButton(phase) {
  * @returns {string}
  */
 export function lineFor(status) {
-  const { phase, total, checked, existed, error, retryAt } = status;
+  const { phase, existed, error, retryAt } = status;
   if (existed) return gettext("The server has this very file already, so nothing was sent.");
   switch (phase) {
     case "waiting":
       return gettext("Waiting for its turn.");
     case "checking":
-      if (checked === total) {
-        return gettext("Comparing the file with what the server has of it.");
-      }
-      return fill(gettext("Reading the file to know it by its content: %(percent)s %"), {
-        percent: percent(checked, total),
-      });
+      return reading(status);
     case "sending":
       return pace(status);
     case "paused":
@@ -139,6 +134,27 @@ export function lineFor(status) {
     default:
       return "";
   }
+}
+
+/** @param {UploadStatus} status */
+function reading({ total, checked, acknowledged, comparing }) {
+  if (comparing) return gettext("Comparing the file with what the server has of it.");
+  const text =
+    acknowledged === total
+      ? gettext("All sent. Reading the file to its end, to check that it arrived as it is: %(percent)s %")
+      : gettext("Reading the file to know it by its content: %(percent)s %");
+  return fill(text, { percent: percent(checked, total) });
+}
+
+/**
+ * Bytes that a bar shows: while a file is read before it is sent, how far that is.
+ *
+ * @param {UploadStatus} status
+ */
+export function barOf({ phase, checked, comparing, sent, total, acknowledged }) {
+  if (phase === "sending") return sent;
+  const isRead = phase === "checking" && !comparing && acknowledged < total;
+  return isRead ? checked : acknowledged;
 }
 
 /** @param {UploadStatus} status */
