@@ -60,8 +60,8 @@ test("a large file is read once", async () => {
   const server = serving();
   const { upload } = uploading({ server, file });
   assert.equal((await upload.start()).phase, "done");
-  // All of it, and one byte more: whether it is still the file that was chosen.
-  assert.equal(count.bytes, 18 + 1);
+  // All of it, and one byte before and after: whether it is still the file that was chosen.
+  assert.equal(count.bytes, 18 + 2);
 });
 
 test("chunks that went by while others were being sent are read when their turn comes", async () => {
@@ -335,6 +335,14 @@ test("a file that changed while it was hashed and sent is never declared, nor co
   assert.deepEqual([phase, error.code], ["failed", "source_changed"]);
   assert.deepEqual([server.count("handshake"), server.count("complete")], [1, 0]);
   assert.equal(server.session("s1").sha256, null);
+});
+
+test("a file that changed before its turn opens no session", async () => {
+  const file = fileOf(CONTENT);
+  file.slice = () => ({ arrayBuffer: async () => Promise.reject(new Error("NotReadableError")) });
+  const { upload, server } = uploading({ server: serving(), file });
+  assert.equal((await upload.start()).error.code, "source_changed");
+  assert.deepEqual(server.log, []);
 });
 
 test("a file whose hashing breaks off stops at once, whatever is on its way", async () => {

@@ -216,6 +216,9 @@ const STEP = 4 * 2 ** 20;
 
 const PART = 2 ** 20;
 
+/** As the reference implementation has it. */
+const BLAKE3_OF_IETF = "blake3=:g6LeHub05qtoaIkkj07Az0zFcJRGpoL/0cu01hZRgeI=:";
+
 /** Read part by part, as a browser reads a file. */
 function inParts(bytes) {
   const parts = [];
@@ -277,4 +280,55 @@ test("the real worker notices a file that changed on disk after it was chosen", 
   const path = join(folder, "changing.bin");
   await writeFile(path, "before");
   await assert.rejects(hasher.hashFile(path), { code: "source_changed" });
+});
+
+// ------------------------------------------------------ chunks that are cut on the way
+
+/** The large file that is hashed, chunk by chunk, and what was told of it. */
+async function passed(bytes, { chunkSize, wanted, plain = false, take = true }) {
+  const own = new WorkerHasher({ workerUrl: "", createWorker: () => threadWorker(plain) });
+  const [chunks, skipped] = [[], []];
+  const { hash, more } = own.pass(inParts(bytes), {
+    chunkSize,
+    wanted: () => wanted,
+    onChunk: (chunk) => {
+      chunks.push(chunk);
+      if (take) more();
+    },
+    onPassed: (index) => skipped.push(index),
+  });
+  return { sha256: await hash, chunks, skipped };
+}
+
+test("the real worker cuts the chunks that are wanted, each with its digest, and hashes all", async () => {
+  const bytes = randomBytes(12 * PART + 12_345);
+  const chunkSize = 2.5 * PART;
+  const { sha256, chunks, skipped } = await passed(bytes, { chunkSize, wanted: [0, 1, 3, 4] });
+  assert.equal(sha256, createHash("sha256").update(bytes).digest("hex"));
+  assert.deepEqual(skipped, []);
+  const sorted = chunks.sort((one, other) => one.index - other.index);
+  assert.deepEqual(sorted.map(({ index }) => index), [0, 1, 3, 4]);
+  for (const { index, bytes: chunk, digest } of sorted) {
+    const expected = bytes.subarray(index * chunkSize, (index + 1) * chunkSize);
+    assert.ok(expected.equals(chunk), `chunk ${index}`);
+    assert.equal(digest, `sha-256=:${createHash("sha256").update(expected).digest("base64")}:`);
+  }
+});
+
+test("where browsers have no hash of their own, a chunk is sent with its BLAKE3", async () => {
+  const { chunks } = await passed(Buffer.from("IETF"), { chunkSize: PART, wanted: [0], plain: true });
+  assert.equal(chunks[0].digest, BLAKE3_OF_IETF);
+});
+
+test("the real worker's fingerprint is BLAKE3", async () => {
+  const hex = Buffer.from(BLAKE3_OF_IETF.slice("blake3=:".length, -1), "base64").toString("hex");
+  assert.equal(await hasher.fingerprint(new Blob(["IETF"])), hex);
+});
+
+test("nobody takes what was cut: the hashing goes on alone, and tells what went by", async () => {
+  const chunkSize = 2 * PART;
+  const wanted = [...Array(12).keys()];
+  const { chunks, skipped } = await passed(new Uint8Array(24 * PART), { chunkSize, wanted, take: false });
+  assert.deepEqual(chunks.map(({ index }) => index), [0, 1, 2, 3, 4, 5, 6, 7]);
+  assert.deepEqual(skipped, [8, 9, 10, 11]);
 });

@@ -78,9 +78,11 @@ export class Source {
    * @param {string} folder
    * @returns {Promise<string>} of a length that does not depend on the name's
    */
-  key(folder) {
+  async key(folder) {
     const facts = [folder, this.file.name, this.#size, this.#lastModified];
-    return this.#hasher.fingerprint(new Blob([JSON.stringify(facts)]));
+    const key = await this.#hasher.fingerprint(new Blob([JSON.stringify(facts)]));
+    await this.#assertReadable();
+    return key;
   }
 
   /**
