@@ -200,6 +200,24 @@ test("cancelled while it is hashed and sent, its session goes", async () => {
   assert.equal(server.count("cancel"), 1);
 });
 
+test("cancelled while its hash is declared, it leaves content alone that was there before", async () => {
+  for (const parallel of [1, 9]) {
+    const server = serving({ existing: [HASH] });
+    const { upload } = uploading({ server, parallel });
+    const slow = Promise.withResolvers();
+    server.script("handshake", null, () => slow.promise);
+    upload.start();
+    await settle();
+    await settle();
+    assert.equal(server.count("handshake"), 2);
+    const cancelled = upload.cancel();
+    slow.resolve();
+    assert.equal((await cancelled).phase, "done");
+    assert.deepEqual([server.session("s1").state, server.count("cancel")], ["cancelled", 1]);
+    assert.equal(server.session("existing").state, "completed");
+  }
+});
+
 test("cancelled elsewhere while its hash is awaited, it is not begun anew", async () => {
   const server = serving();
   const hasher = hashingUpTo(4);

@@ -718,10 +718,11 @@ export class Upload extends EventTarget {
     }
   }
 
+  /** The last answer may have been that the content is there: then it stays. */
   async #withdrawIfCancelled() {
-    if (this.#session && this.#stage === "cancelled" && !this.#withdrawn) {
-      await this.#withdraw(this.#session);
-    }
+    if (!this.#session || this.#stage !== "cancelled" || this.#withdrawn) return;
+    if (this.#session.state === "completed") this.#enter("done");
+    else await this.#withdraw(this.#session);
   }
 
   /** @param {SessionInfo} session */
