@@ -355,6 +355,21 @@ test("a file that changed while it was hashed and sent is never declared, nor co
   assert.equal(server.session("s1").sha256, null);
 });
 
+test("a change after the whole was hashed stops what was cut before it, too", async () => {
+  const file = fileOf(CONTENT);
+  const server = serving();
+  const { upload } = uploading({ server, file, parallel: 1 });
+  server.hold();
+  const outcome = upload.start();
+  await settle();
+  await settle();
+  assert.equal(upload.status.checked, 18);
+  file.slice = () => ({ arrayBuffer: async () => Promise.reject(new Error("NotReadableError")) });
+  server.letGo();
+  const { phase, error } = await outcome;
+  assert.deepEqual([phase, error.code, server.chunksSent()], ["failed", "source_changed", [0]]);
+});
+
 test("a file that changed before its turn opens no session", async () => {
   const file = fileOf(CONTENT);
   file.slice = () => ({ arrayBuffer: async () => Promise.reject(new Error("NotReadableError")) });

@@ -4,6 +4,7 @@
  * page.
  */
 
+import { Agreement, CancelledElsewhere, MustBeHashed } from "./agreement.js";
 import { Delivery } from "./delivery.js";
 import { asUploadError, UploadError } from "./errors.js";
 import { HeldTurn } from "./held-turn.js";
@@ -16,7 +17,7 @@ import { untilVerified } from "./verdict.js";
 
 /**
  * @import {
- *   ChunkReceipt, Company, SessionInfo, SessionToResume, Turn, UploadHandle,
+ *   ChunkReceipt, Company, SessionInfo, Turn, UploadHandle,
  *   UploadOptions, UploadPhase, UploadStatus
  * } from "./types.d.ts"
  * @import { Wait } from "./retry.js"
@@ -28,16 +29,8 @@ const MAX_REPAIRS = 5;
 /** How often the server may be asked what it holds without anything having arrived since. */
 const MAX_FRUITLESS_QUESTIONS = 3;
 
-/** Refusals for want of room, which content that the server has already does not need. */
-const NO_ROOM = ["quota_exceeded", "storage_full"];
-
 /** A cancelled session that the server never hears of expires by itself. */
 const CANCEL_TRIES = 5;
-
-/** For a server that does not say why an upload failed. */
-const NOT_AS_ANNOUNCED =
-  "What arrived is not the file that was announced: it may have been changed while it was sent. " +
-  "Nothing of it was kept.";
 
 /** @type {UploadPhase[]} */
 const UNDER_WAY = ["waiting", "checking", "sending", "verifying"];
@@ -54,12 +47,6 @@ const NO_COMPANY = {
   shares: () => false,
 };
 
-/** Thrown within a run when the person cancelled the session elsewhere. */
-class CancelledElsewhere extends Error {}
-
-/** Thrown within a run when only the hash of the file can tell which session is its own. */
-class MustBeHashed extends Error {}
-
 /** @implements {UploadHandle} */
 export class Upload extends EventTarget {
   #source;
@@ -68,30 +55,18 @@ export class Upload extends EventTarget {
   #turn;
   /** @type {Company} */
   #company;
+  #agreement;
   #delivery;
   #speed;
 
   /** What the upload is at; `status.phase` adds what it may be waiting for. */
   #stage = /** @type {UploadPhase} */ ("waiting");
   #checked = 0;
-  /** With what the server has of it. */
-  #comparing = false;
   /** All is sent but the hash, which the upload waits for now. */
   #awaitsHash = false;
-  #existed = false;
-  /** The session was begun under another name, and keeps it. */
-  #borrowed = false;
   #withdrawn = false;
   /** @type {UploadError | null} */
   #error = null;
-  /** The session to continue, until the file is known to be its own. */
-  #offered = /** @type {SessionToResume | null} */ (null);
-  /** The session that this file certainly belongs to. */
-  #session = /** @type {SessionInfo | null} */ (null);
-  /** What the file is known by before its hash is; empty while that was not asked for. */
-  #key = "";
-  /** The session was begun under that key, and the hash is declared by it. */
-  #isKeyed = false;
   /** @type {Set<Wait>} */
   #waits = new Set();
 
@@ -105,7 +80,6 @@ export class Upload extends EventTarget {
   #arrivalsAtQuestion = 0;
   #fruitless = 0;
   #repairs = 0;
-  #renewed = false;
 
   /** @param {UploadOptions} options */
   constructor(options) {
@@ -117,8 +91,20 @@ export class Upload extends EventTarget {
     this.#company = options.company ?? NO_COMPANY;
     /** Relative, "photos/2026"; empty for a file on its own. */
     this.folder = options.folder ?? "";
-    this.#offered = options.session ?? null;
     this.#speed = new SpeedMeter(this.#seams.clock);
+    this.#agreement = new Agreement(options.session ?? null, {
+      source: this.#source,
+      transport: this.#transport,
+      folder: this.folder,
+      persist: (attempt, signal) => this.#persist(attempt, signal),
+      isShared: (id) => this.#company.shares(id, this),
+      hasArrived: () => this.#arrivals > 0,
+      onCompare: () => this.#enter("checking"),
+      onSession: (session) => {
+        this.#delivery.follow(session);
+        this.#changed();
+      },
+    });
     this.#delivery = new Delivery({
       source: this.#source,
       transport: this.#transport,
@@ -154,7 +140,7 @@ export class Upload extends EventTarget {
   }
 
   get sessionId() {
-    return (this.#session ?? this.#offered)?.id ?? null;
+    return this.#agreement.known?.id ?? null;
   }
 
   /** @returns {UploadStatus} */
@@ -170,15 +156,15 @@ export class Upload extends EventTarget {
       folder: this.folder,
       total,
       checked: this.#checked,
-      comparing: this.#comparing,
+      comparing: this.#agreement.isComparing,
       acknowledged,
       sent,
       speed,
       timeLeft: speed > 0 ? (total - sent) / speed : null,
       retryAt: phase === "retrying" ? this.#nextAttempt : null,
       error: phase === "retrying" || phase === "offline" ? this.#lastObstacle : this.#error,
-      existed: this.#existed,
-      session: this.#session,
+      existed: this.#agreement.existed,
+      session: this.#agreement.session,
     };
   }
 
@@ -211,7 +197,7 @@ export class Upload extends EventTarget {
     // A run under way withdraws before it lets go; the last answer may have been on its way: then
     // the file is there, and stays.
     await this.#rest;
-    if (this.#session) await this.#withdrawAtRest(this.#session);
+    if (this.#agreement.session) await this.#withdrawAtRest(this.#agreement.session);
     return this.status;
   }
 
@@ -224,7 +210,7 @@ export class Upload extends EventTarget {
       const controller = new AbortController();
       this.#controller = controller;
       this.#fruitless = this.#repairs = 0;
-      this.#renewed = false;
+      this.#agreement.restart();
       this.#enter("waiting");
       // An aborted run may still be letting go of what it held.
       this.#rest = this.#rest.then(() => this.#run(controller));
@@ -269,9 +255,9 @@ export class Upload extends EventTarget {
   /** @param {AbortSignal} signal */
   async #go(signal) {
     signal.throwIfAborted();
-    if (this.#offered) this.#source.assertSizeOf(this.#offered);
+    if (this.#agreement.offered) this.#source.assertSizeOf(this.#agreement.offered);
     if (this.#mustBeHashed) await this.#check(signal);
-    else this.#key ||= await this.#source.key(this.folder);
+    else this.#agreement.key ||= await this.#source.key(this.folder);
     signal.throwIfAborted();
     await this.#byKey((alone) => this.#finished(alone), signal);
   }
@@ -281,7 +267,7 @@ export class Upload extends EventTarget {
    * to another that is being sent.
    */
   get #mustBeHashed() {
-    const declared = (this.#session ?? this.#offered)?.sha256;
+    const declared = this.#agreement.known?.sha256;
     return (
       this.#source.sha256 !== "" ||
       Boolean(declared) ||
@@ -298,7 +284,7 @@ export class Upload extends EventTarget {
    * @param {AbortSignal} signal
    */
   #byKey(work, signal) {
-    return this.#key ? this.#company.alone(this.#key, work, signal) : work(signal);
+    return this.#agreement.key ? this.#company.alone(this.#agreement.key, work, signal) : work(signal);
   }
 
   /**
@@ -324,7 +310,7 @@ export class Upload extends EventTarget {
     await this.#source.check({ signal, onProgress: (bytes) => this.#hashed(bytes) });
     signal.throwIfAborted();
     this.#checked = this.size;
-    if (this.#offered) this.#source.assertContentOf(this.#offered);
+    if (this.#agreement.offered) this.#source.assertContentOf(this.#agreement.offered);
     this.#enter("waiting");
   }
 
@@ -339,7 +325,7 @@ export class Upload extends EventTarget {
       await this.#turn.take(signal);
       // Another may have come meanwhile.
       if (this.#mustBeHashed) throw new MustBeHashed();
-      const session = await this.#agree(signal);
+      const session = await this.#agreement.agree(signal);
       if (session.state === "active") await this.#sendAndHash(session, signal);
     } catch (error) {
       if (!(error instanceof MustBeHashed)) throw error;
@@ -412,18 +398,18 @@ export class Upload extends EventTarget {
   /** @param {AbortSignal} signal */
   async #arrive(signal) {
     // Where all is in, there is only the hash to declare, and nobody is kept from sending.
-    let known = this.#isAllIn ? await this.#agree(signal) : null;
+    let known = this.#isAllIn ? await this.#agreement.agree(signal) : null;
     do {
       signal.throwIfAborted();
       const whole = await this.#inTurn(known, signal);
       known = whole.state === "completed" ? whole : await this.#finish(whole, signal);
       // What the server has complete it gives an entry under our own name too.
-      if (known?.state === "completed" && this.#borrowed) known = await this.#handshake(signal);
+      if (known?.state === "completed" && this.#agreement.isBorrowed) known = await this.#agreement.handshake(signal);
     } while (known?.state !== "completed");
   }
 
   get #isAllIn() {
-    return this.#session?.state === "active" && this.#delivery.missing.length === 0;
+    return this.#agreement.session?.state === "active" && this.#delivery.missing.length === 0;
   }
 
   /**
@@ -450,12 +436,12 @@ export class Upload extends EventTarget {
    * @param {AbortSignal} signal
    */
   async #bring(known, signal) {
-    let session = known ?? (await this.#agree(signal));
+    let session = known ?? (await this.#agreement.agree(signal));
     const { sha256 } = this.#source;
     while (lacksChunks(session) && this.#source.sha256 === sha256) {
       signal.throwIfAborted();
       const sent = await this.#unlessStale(() => this.#send(session, signal));
-      session = sent ?? (await this.#agree(signal));
+      session = sent ?? (await this.#agreement.agree(signal));
     }
     return session;
   }
@@ -476,162 +462,6 @@ export class Upload extends EventTarget {
   }
 
   /**
-   * Learns what the server lacks, from the session there is or else from a new one.
-   *
-   * @param {AbortSignal} signal
-   */
-  async #agree(signal) {
-    const known = this.#session ?? this.#offered;
-    if (known) {
-      try {
-        const ask = (/** @type {AbortSignal} */ either) =>
-          this.#transport.ask(known, { signal: either });
-        const found = await this.#persist(ask, signal);
-        if (this.#offered) await this.#compare(found, signal);
-        const session = await this.#sized(found, signal);
-        if (!this.#isOver(this.#accept(session))) return await this.#declared(session, signal);
-      } catch (error) {
-        if (!isStale(error) || error.status === 409) throw error;
-        this.#renew(error);
-      }
-    }
-    return this.#source.sha256 ? this.#handshake(signal) : this.#open(signal);
-  }
-
-  /**
-   * The session that was begun before its hash was known, with that hash: or another one, of the same
-   * content.
-   *
-   * @param {SessionInfo} session
-   * @param {AbortSignal} signal
-   */
-  async #declared(session, signal) {
-    const isDue = this.#isKeyed && this.#source.sha256 !== "" && session.sha256 === null;
-    return isDue ? this.#handshake(signal, session) : session;
-  }
-
-  /**
-   * A session without a declared hash does not tell which file it is of. Chunks that it has do. The first,
-   * the last and some between show most changes; the rest are found when the whole is verified.
-   *
-   * @param {SessionInfo} session
-   * @param {AbortSignal} signal
-   */
-  async #compare(session, signal) {
-    this.#source.assertSizeOf(session);
-    this.#source.assertContentOf(session);
-    if (session.state !== "active") return;
-    if (session.sha256 !== null && !this.#source.sha256) throw new MustBeHashed();
-    if (!(await this.#mayContinue(session, signal))) throw this.#source.otherContentThan(session);
-  }
-
-  /**
-   * @param {SessionInfo} session that is active
-   * @param {AbortSignal} signal
-   */
-  async #mayContinue(session, signal) {
-    if (session.sha256 !== null || session.received_chunks === 0) return true;
-    this.#comparing = true;
-    this.#enter("checking");
-    const ask = (/** @type {AbortSignal} */ either) =>
-      this.#transport.check(session, { signal: either });
-    try {
-      return await this.#source.matches(await this.#persist(ask, signal), signal);
-    } finally {
-      this.#comparing = false;
-    }
-  }
-
-  /**
-   * A stream whose end nobody had declared ends where this file does; only then is it known what
-   * is missing. What the server has of a chunk that is not whole, it drops when that is sent.
-   *
-   * @param {SessionInfo} session of which this file is, as far as that can be told
-   * @param {AbortSignal} signal
-   */
-  async #sized(session, signal) {
-    if (session.size !== null || session.state !== "active") return session;
-    this.#source.assertUnchanged();
-    const declare = (/** @type {AbortSignal} */ either) =>
-      this.#transport.declareSize(session, this.#source.size, { signal: either });
-    return this.#persist(declare, signal);
-  }
-
-  /**
-   * The session under the file's key. What may be of another file is left to the hash to tell apart.
-   *
-   * @param {AbortSignal} signal
-   */
-  async #open(signal) {
-    const session = await this.#persist(() => this.#offerUnhashed(), signal);
-    this.#isKeyed = session.status === "created" || (await this.#mayBeOurs(session, signal));
-    if (!this.#isKeyed) throw new MustBeHashed();
-    return this.#accept(session);
-  }
-
-  async #offerUnhashed() {
-    try {
-      return await this.#offer({ resume_key: this.#key });
-    } catch (error) {
-      const noRoom = error instanceof UploadError && NO_ROOM.includes(error.code);
-      throw noRoom ? new MustBeHashed() : error;
-    }
-  }
-
-  /**
-   * @param {SessionInfo} session
-   * @param {AbortSignal} signal
-   */
-  async #mayBeOurs(session, signal) {
-    const isUndeclared = session.state === "active" && session.sha256 === null;
-    return isUndeclared && this.#mayContinue(session, signal);
-  }
-
-  /**
-   * @param {AbortSignal} signal
-   * @param {SessionInfo} [begun] under the file's key; unless it is the one that is found, it goes
-   */
-  async #handshake(signal, begun) {
-    const { sha256 } = this.#source;
-    const known = begun ? { sha256, resume_key: this.#key } : { sha256 };
-    const session = await this.#persist(() => this.#offer(known), signal);
-    if (begun && begun.id !== session.id) await this.#drop(begun, signal);
-    const existed = session.status === "file_exists";
-    if (existed && this.#arrivals === 0) this.#existed = true;
-    this.#borrowed = session.status === "resumed" && !this.#isOurs(session);
-    return this.#accept(session);
-  }
-
-  /**
-   * The request itself is not aborted: a session that the server opened unknown to us
-   * could not be cancelled, and would lie in the list as interrupted.
-   *
-   * @param {{ sha256?: string, resume_key?: string }} known
-   */
-  #offer(known) {
-    this.#source.assertUnchanged();
-    const { name, type } = this.file;
-    return this.#transport.handshake({
-      filename: name,
-      ...(this.folder && { folder: this.folder }),
-      size: this.size,
-      ...known,
-      ...(type && { mime_type: type }),
-    });
-  }
-
-  /**
-   * The server knows the content by another session: nothing of this one may stay in the list.
-   *
-   * @param {SessionInfo} begun
-   * @param {AbortSignal} signal
-   */
-  async #drop(begun, signal) {
-    if (this.#company.shares(begun.id, this)) return;
-    await this.#persist(() => this.#transport.cancel(begun), signal);
-  }
-
-  /**
    * @param {SessionInfo} session
    * @param {AbortSignal} signal
    */
@@ -644,7 +474,7 @@ export class Upload extends EventTarget {
       this.#speed.stop();
     }
     const { missing } = this.#delivery;
-    return { ...session, state: this.#session?.state ?? session.state, missing };
+    return { ...session, state: this.#agreement.session?.state ?? session.state, missing };
   }
 
   /**
@@ -659,7 +489,7 @@ export class Upload extends EventTarget {
     signal.throwIfAborted();
     this.#enter("verifying");
     const verdict = await this.#unlessStale(() => this.#verdict(session, signal));
-    if (verdict === null || this.#isOver(verdict)) return null;
+    if (verdict === null || this.#agreement.isOver(verdict)) return null;
     if (verdict.state === "active") this.#countRepair();
     return verdict;
   }
@@ -677,12 +507,12 @@ export class Upload extends EventTarget {
     const look = (/** @type {AbortSignal} */ either) =>
       this.#transport.status(session, { signal: either });
     const atWork = session.state === "assembling" && session.sha256 !== null;
-    const now = atWork ? session : this.#accept(await this.#persist(complete, signal));
+    const now = atWork ? session : this.#agreement.accept(await this.#persist(complete, signal));
     const means = {
       clock: this.#seams.clock,
       watch: this.#company.watch,
       look: async (/** @type {AbortSignal} */ either) =>
-        this.#accept(await this.#persist(look, either)),
+        this.#agreement.accept(await this.#persist(look, either)),
     };
     return untilVerified(now, means, signal);
   }
@@ -712,7 +542,7 @@ export class Upload extends EventTarget {
    */
   async #isComplete(session) {
     try {
-      return this.#accept(await this.#transport.status(session)).state === "completed";
+      return this.#agreement.accept(await this.#transport.status(session)).state === "completed";
     } catch {
       return false;
     }
@@ -720,9 +550,9 @@ export class Upload extends EventTarget {
 
   /** The last answer may have been that the content is there: then it stays. */
   async #withdrawIfCancelled() {
-    if (!this.#session || this.#stage !== "cancelled" || this.#withdrawn) return;
-    if (this.#session.state === "completed") this.#enter("done");
-    else await this.#withdraw(this.#session);
+    if (!this.#agreement.session || this.#stage !== "cancelled" || this.#withdrawn) return;
+    if (this.#agreement.session.state === "completed") this.#enter("done");
+    else await this.#withdraw(this.#agreement.session);
   }
 
   /** @param {SessionInfo} session */
@@ -746,72 +576,14 @@ export class Upload extends EventTarget {
   // ----------------------------------------------------- the server's word
 
   /**
-   * Makes the session ours, once it is certain that it is about this very file.
-   *
-   * @param {SessionInfo} session
-   */
-  #accept(session) {
-    this.#source.assertSizeOf(session);
-    this.#source.assertContentOf(session);
-    this.#offered = null;
-    this.#session = session;
-    this.#delivery.follow(session);
-    this.#changed();
-    return session;
-  }
-
-  /**
    * Receipts may overtake one another; a session that has gone on does not go back by them.
    *
    * @param {ChunkReceipt} receipt
    */
   #note({ state, received_chunks, progress }) {
     this.#arrivals += 1;
-    if (this.#session?.state !== "active") return;
-    this.#session = { ...this.#session, state, received_chunks, progress };
-  }
-
-  /** @param {SessionInfo} session */
-  #isOurs({ filename, folder }) {
-    const name = this.file.name.normalize();
-    return filename.normalize() === name && folder.normalize() === this.folder.normalize();
-  }
-
-  /**
-   * Whether the session has expired, so that another must be opened; throws when it is over for
-   * another reason.
-   *
-   * @param {SessionInfo} session
-   */
-  #isOver({ state, error, refused }) {
-    if (state === "cancelled") throw new CancelledElsewhere();
-    if (state === "expired") this.#renew();
-    if (state !== "failed") return state === "expired";
-    this.#session = null;
-    this.#source.doubt();
-    if (refused && error) throw new UploadError(error, { code: "content_refused", values: { error } });
-    throw new UploadError(`${error ?? NOT_AS_ANNOUNCED} Try again to send it anew.`, {
-      code: "verification_failed",
-      values: { error: error ?? null },
-    });
-  }
-
-  /**
-   * Forgets a session that is gone, so that a new one is opened in its place; once, for a
-   * server that forgets every session would be sent the file for ever.
-   *
-   * @param {UploadError} [cause]
-   */
-  #renew(cause) {
-    if (cause?.code === "session_cancelled") throw new CancelledElsewhere();
-    this.#session = this.#offered = null;
-    if (this.#renewed) {
-      throw new UploadError("The server has dropped this upload twice. Resume to try again.", {
-        code: "session_gone",
-        cause,
-      });
-    }
-    this.#renewed = true;
+    if (this.#agreement.session?.state !== "active") return;
+    this.#agreement.session = { ...this.#agreement.session, state, received_chunks, progress };
   }
 
   /** @param {UploadError} error */
