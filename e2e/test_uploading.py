@@ -54,7 +54,7 @@ def test_a_download_carries_the_name_of_the_file(dashboard: Dashboard, make_file
 def test_the_same_file_again_sends_no_chunk(
     dashboard: Dashboard, client: NativeClient, proxy: Proxy, make_file: MakeFile
 ) -> None:
-    film = make_file("film.mkv", 2 * CHUNK)
+    film = make_file("film.mkv", CHUNK)
     dashboard.upload(film)
     before = proxy.bytes_upstream
     dashboard.choose(film)
