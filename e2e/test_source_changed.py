@@ -236,7 +236,7 @@ def test_a_change_while_it_is_checked_is_found_out_before_anything_is_sent(
 def test_a_change_in_the_middle_of_reading_is_found_out(
     dashboard: Dashboard, client: NativeClient, folder: Path
 ) -> None:
-    film = folder / "film.mkv"
+    film = folder / "film.bin"
     with film.open("wb") as file:
         file.truncate(1024 * MIB)
     dashboard.choose(film)
@@ -264,8 +264,8 @@ def test_a_change_that_leaves_no_trace_but_its_bytes_is_found_by_the_whole_hash(
     row.expect_state("Paused")
     proxy.drop()
     before = film.stat()
-    # Of what was sent already.
-    film.write_bytes(with_other_chunk(film.read_bytes(), 0))
+    # Of what was hashed, but not sent yet.
+    film.write_bytes(with_other_chunk(film.read_bytes(), 7))
     os.utime(film, ns=(before.st_atime_ns, before.st_mtime_ns))
     row.button("Resume").click()
     row.expect_state("Failed")

@@ -60,8 +60,8 @@ test("a large file is read once", async () => {
   const server = serving();
   const { upload } = uploading({ server, file });
   assert.equal((await upload.start()).phase, "done");
-  // All of it, and one byte before and after: whether it is still the file that was chosen.
-  assert.equal(count.bytes, 18 + 2);
+  // All of it, and one byte before, after, and with each chunk: whether it is still the file that was chosen.
+  assert.equal(count.bytes, 18 + 2 + 5);
 });
 
 test("chunks that went by while others were being sent are read when their turn comes", async () => {

@@ -132,8 +132,8 @@ export class Source {
     const before = this.#digests.get(chunk.index);
     const passing = before === undefined ? await this.#passage?.take(chunk) : null;
     this.#passage?.forget(chunk.index);
-    // Until the hash is known, `pass` finds out in the end.
-    if (passing && this.sha256) await this.#assertReadable();
+    // `pass` would find out as well, but only in the end.
+    if (passing) await this.#assertReadable();
     const body = passing?.bytes ?? this.file.slice(chunk.start, chunk.end);
     const digest = passing?.digest ?? (await this.#digest(chunk, signal));
     this.assertUnchanged();
