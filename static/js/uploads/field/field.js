@@ -267,7 +267,7 @@ export class Field {
       return;
     }
     const former = this.#multiple ? this.#takeOut(known ? [known.item] : []) : this.#takeOut([...this.#list.children]);
-    const upload = this.#uploader.add(file);
+    const upload = this.#uploader.add(file, { session: changedBefore(file, known) });
     const item = newItem(file.name);
     this.#list.append(item);
     this.#entries.set(upload, { upload, item, phase: null, former });
@@ -430,6 +430,18 @@ export class Field {
     describe(this.#input, place.id, Boolean(text));
     this.#voice.say(text);
   }
+}
+
+/**
+ * The session of a file that stopped because it had changed, for the same file chosen again: if its content
+ * is what it was, what has arrived is not sent again.
+ *
+ * @param {File} file
+ * @param {Entry | null} known
+ */
+function changedBefore(file, known) {
+  const { error, session } = known?.upload.status ?? {};
+  return error?.code === "source_changed" && session?.size === file.size ? session : null;
 }
 
 /** @param {Upload} upload */
