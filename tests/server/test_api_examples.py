@@ -237,6 +237,7 @@ def answers(client: NativeClient) -> list[dict[str, Any]]:
     return [
         native,
         client.put_chunk(native["id"], 0, data[:CHUNK]).json(),
+        answer("GET", f"{native['urls']['self']}/check"),
         answer("GET", f"/api/v1/upload/status/{native['id']}"),
         answer(
             "POST",
