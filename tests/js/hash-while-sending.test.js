@@ -132,7 +132,7 @@ test("known content is found when the hash is known: the rest is not sent, and t
   await settle();
   server.letGo();
   const { phase, existed, session } = await outcome;
-  assert.deepEqual([phase, existed, session.id], ["done", false, "existing"]);
+  assert.deepEqual([phase, existed, session.id], ["done", true, "existing"]);
   assert.deepEqual(server.chunksSent(), [0]);
   assert.equal(server.session("s1").state, "cancelled");
 });

@@ -56,7 +56,7 @@ export class Agreement {
   isBorrowed = false;
   /** The file is being compared with what the server has of it. */
   isComparing = false;
-  /** The server had the content before anything was sent. */
+  /** The server had the content already, however much of it was sent before that was known. */
   existed = false;
 
   /**
@@ -205,9 +205,11 @@ export class Agreement {
     const { sha256 } = this.#source;
     const known = begun ? { sha256, resume_key: this.key } : { sha256 };
     const session = await this.#persist(() => this.#offer(known), signal);
-    if (begun && begun.id !== session.id) await this.#drop(begun, signal);
+    const isAnother = begun !== undefined && begun.id !== session.id;
+    if (isAnother) await this.#drop(begun, signal);
+    // Its own may be complete by chunks whose answers were lost.
     const existed = session.status === "file_exists";
-    if (existed && !this.#around.hasArrived()) this.existed = true;
+    if (existed && (isAnother || !this.#around.hasArrived())) this.existed = true;
     this.isBorrowed = session.status === "resumed" && !this.#isOurs(session);
     return this.accept(session);
   }

@@ -346,8 +346,8 @@ class Page {
     const names = this.#existed.splice(0);
     if (!names.length) return;
     const text = ngettext(
-      "%(count)s file was here already, complete and verified, so nothing was sent for it:",
-      "%(count)s files were here already, complete and verified, so nothing was sent for them:",
+      "%(count)s file was here already, complete and verified, and need not be sent:",
+      "%(count)s files were here already, complete and verified, and need not be sent:",
       names.length,
     );
     remark(fill(text, { count: names.length }), names, { more: andMore });

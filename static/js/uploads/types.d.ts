@@ -221,7 +221,7 @@ export interface UploadStatus {
   readonly retryAt: number | null;
   /** What ended the upload, or what it is now waiting out; null when all is well. */
   readonly error: UploadFailure | null;
-  /** The server already had this content, so nothing was sent. */
+  /** The server already had this content, however much was sent before that was known. */
   readonly existed: boolean;
   /** The session as the server last described it; null before the first handshake. */
   readonly session: SessionInfo | null;

@@ -113,7 +113,7 @@ export function resumeButton(phase) {
  */
 export function lineFor(status) {
   const { phase, existed, error, retryAt } = status;
-  if (existed) return gettext("The server has this very file already, so nothing was sent.");
+  if (existed) return gettext("The server has this very file already: it need not be sent.");
   switch (phase) {
     case "waiting":
       return gettext("Waiting for its turn.");
