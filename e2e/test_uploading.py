@@ -60,7 +60,7 @@ def test_the_same_file_again_sends_no_chunk(
     dashboard.choose(film)
     note = dashboard.in_tray(film.name)
     note.expect_state("Already here")
-    expect(note.line).to_contain_text("nothing was sent")
+    expect(note.line).to_contain_text("need not be sent")
     assert proxy.bytes_upstream - before < SMALL_TALK
     assert len(client.request("GET", "/api/v1/uploads").json()["results"]) == 1
     note.button("Dismiss").click()
