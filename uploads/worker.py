@@ -8,8 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
-#: Of mallopt(3), in glibc.
-_M_ARENA_MAX = -8
 
 
 def load_application(
@@ -21,7 +19,6 @@ def load_application(
     """
     _end_with(server_pid)
     _leave_interrupts_to_the_server()
-    _keep_freed_memory_together()
     import django
 
     django.setup()
@@ -55,13 +52,3 @@ def _leave_interrupts_to_the_server() -> None:
     """
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-
-
-def _keep_freed_memory_together() -> None:
-    """glibc keeps what was freed in a part for each of many threads, where others do not find it.
-
-    Since one thread at a time runs Python, two parts are as fast.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_ARENA_MAX, 2)
