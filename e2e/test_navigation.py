@@ -153,7 +153,7 @@ def test_a_server_that_is_busy_or_gone_and_a_file_that_is_gone_are_said(
     complaints: Complaints,
     make_file: MakeFile,
 ) -> None:
-    complaints.allow("net::ERR_|Failed to fetch|status of (404|503)")
+    complaints.allow("net::ERR_|status of (404|503)")
     page = dashboard.page
     film = make_file("film.mkv", MIB)
     row = dashboard.upload(film)
