@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, WebError, expect
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    WebError,
+    expect,
+)
 
 from tests.support.bodies import sha256
 from tests.support.client import NativeClient
@@ -156,6 +164,16 @@ def interrupted(client: NativeClient, proxy: Proxy, row: "Item") -> dict[str, An
     assert found is not None
     assert found["missing"]
     return found
+
+
+def assert_only_missing(chunks_sent: list[int], session: dict[str, Any]) -> None:
+    """What `session` said was missing went up, at most once: some of it may have arrived since.
+
+    Bytes would tell more, but a request that the page has just given up may be sent again by the
+    browser itself when its connection is cut.
+    """
+    assert set(chunks_sent) <= set(session["missing"])
+    assert len(chunks_sent) == len(set(chunks_sent))
 
 
 def bytes_missing(session: dict[str, Any]) -> int:
@@ -375,6 +393,18 @@ class Dashboard:
 
     def refreshes(self) -> "Refreshes":
         return Refreshes(self.page)
+
+    def chunks_sent(self) -> list[int]:
+        """The chunks that a page sends from now on, as it begins to send them."""
+        sent: list[int] = []
+
+        def hear(request: Request) -> None:
+            index = re.search(r"/chunks/(\d+)$", request.url)
+            if index and request.method == "PUT":
+                sent.append(int(index[1]))
+
+        self.page.on("request", hear)
+        return sent
 
     def _named(self, places: Locator, filename: str) -> Locator:
         heading = self.page.get_by_role("heading", name=filename, exact=True)
