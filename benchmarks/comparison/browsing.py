@@ -1,20 +1,17 @@
 """A file of 1 GiB in Chromium: chosen on the dashboard, and hashed by that page's worker alone."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
 
-from playwright.sync_api import Page, sync_playwright
-
 from e2e.browser_install import chromium
-from e2e.support import CHROMIUM_ARGUMENTS, Dashboard, Person, make_people
+from e2e.support import make_people
 from tests.support.client import NativeClient
 from tests.support.server import Server
 
 from . import room
+from .devtools import Page, chromium_page
 from .figures import GIB
 from .payload import Payload
 from .rounds import alternating
@@ -28,7 +25,7 @@ _POLL = 0.05
 
 #: The file of the input `#alone`, hashed by a worker of its own that nobody else asks anything. Its
 #: start is not timed, as the page's own has started before a file is chosen.
-_HASH_ALONE = """async () => {
+_HASH_ALONE = """(async () => {
   const worker = new Worker(document.body.dataset.workerUrl, { type: "module" });
   const hashed = (blob) => new Promise((resolve, reject) => {
     worker.onerror = reject;
@@ -45,8 +42,8 @@ _HASH_ALONE = """async () => {
   const seconds = (performance.now() - begun) / 1000;
   worker.terminate();
   return { digest, seconds };
-}"""
-_ADD_INPUT = """() => {
+})()"""
+_ADD_INPUT = """{
   const input = document.createElement("input");
   Object.assign(input, { type: "file", id: "alone" });
   document.body.append(input);
@@ -61,34 +58,26 @@ def in_chromium(folder: Path, rounds: int) -> Row:
         room.require(2 * GIB, WHAT)
         with Server() as server:
             [person] = make_people(server, 1)
-            with _signed_in(server, person) as page:
-                ours, alone = _measured(server, person, page, folder, rounds)
+            client = NativeClient(server.url, person.token)
+            with chromium_page(_path()) as page:
+                page.sign_in(server.url, person.cookie)
+                ours, alone = _measured(client, page, folder, rounds)
         note = f"{median(ours):.2f} s, hashing alone {median(alone):.2f} s"
         return Row(WHAT, (at_most(bound.label, median(ours) / median(alone), MOST),), note)
 
     return measured(WHAT, [bound], work)
 
 
-@contextmanager
-def _signed_in(server: Server, person: Person) -> Iterator[Page]:
+def _path() -> str:
     try:
-        path = chromium()
+        return chromium()
     except LookupError as reason:
         raise NotHere(str(reason)) from reason
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
-        context = browser.new_context(base_url=server.url)
-        context.set_default_timeout(_TIMEOUT * 1000)
-        page = context.new_page()
-        Dashboard(page).sign_in(person)
-        yield page
-        browser.close()
 
 
 def _measured(
-    server: Server, person: Person, page: Page, folder: Path, rounds: int
+    client: NativeClient, page: Page, folder: Path, rounds: int
 ) -> tuple[list[float], list[float]]:
-    client = NativeClient(server.url, person.token)
     ours: list[float] = []
     alone: list[float] = []
     for number in range(rounds):
@@ -96,7 +85,7 @@ def _measured(
         path = payload.write_to(folder / payload.name)
         turns = (
             (ours, partial(_uploaded, client, page, path)),
-            (alone, partial(_hashed_alone, page, path, payload)),
+            (alone, partial(_hashed_alone, client.url, page, path, payload)),
         )
         for seen, turn in alternating(turns, number):
             seen.append(turn())
@@ -105,9 +94,9 @@ def _measured(
 
 
 def _uploaded(client: NativeClient, page: Page, path: Path) -> float:
-    dashboard = Dashboard(page).open()
+    page.open(f"{client.url}/")
     begun = time.perf_counter()
-    dashboard.choose(path)
+    page.choose("#choose-files", path)
     session_id = _completed(client, path.name)
     seconds = time.perf_counter() - begun
     client.delete(session_id).raise_for_status()
@@ -127,10 +116,10 @@ def _completed(client: NativeClient, filename: str) -> str:
     raise TimeoutError(f"{filename} was not complete within {_TIMEOUT:.0f} s")
 
 
-def _hashed_alone(page: Page, path: Path, payload: Payload) -> float:
-    Dashboard(page).open()
+def _hashed_alone(url: str, page: Page, path: Path, payload: Payload) -> float:
+    page.open(f"{url}/")
     page.evaluate(_ADD_INPUT)
-    page.locator("#alone").set_input_files(path)
+    page.choose("#alone", path)
     found = page.evaluate(_HASH_ALONE)
     assert found["digest"] == payload.sha256
     return float(found["seconds"])
