@@ -11,11 +11,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 def load_application(
-    wsgi_application: str, *, server_pid: int, port: int, shutdown_seconds: float
+    wsgi_application: str, *, server_pid: int, port: int, workers: int, shutdown_seconds: float
 ) -> Callable[..., Any]:
     """The WSGI application at a dotted path, in a process that the server `server_pid` started.
 
-    It is served at `port`; requests under way have `shutdown_seconds` when it is told to stop.
+    It is one of `workers` that serve `port`; requests under way have `shutdown_seconds` when it is
+    told to stop.
     """
     _end_with(server_pid)
     _leave_interrupts_to_the_server()
@@ -25,10 +26,12 @@ def load_application(
     from django.utils.module_loading import import_string
 
     from uploads.connections import start_watchdog
+    from uploads.engine.buffers import share_memory
     from uploads.engine.database import keep_few
     from uploads.engine.recovery import start_recovery
 
     application: Callable[..., Any] = import_string(wsgi_application)
+    share_memory(workers)
     keep_few()
     start_recovery()
     start_watchdog(port, shutdown_seconds)

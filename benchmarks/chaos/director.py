@@ -188,7 +188,7 @@ class Director:
     def _kill_worker(self, rng: Random) -> bool:
         if self._server.has_ended:
             return False
-        workers = self._server.worker_pids()
+        workers = self._server.worker_pids
         if not workers:
             return False
         os.kill(rng.choice(workers), signal.SIGKILL)

@@ -80,6 +80,7 @@ class ChaosServer(Server):
         control = root / "control"
         control.mkdir()
         super().__init__(
+            workers=workers,
             HOLDFAST_DATA=str(data),
             DJANGO_SETTINGS_MODULE="benchmarks.chaos.settings",
             CHAOS_CONTROL=str(control),
@@ -90,7 +91,6 @@ class ChaosServer(Server):
         self.data = data
         self._log = root / "server.log"
         self.control = Control(control)
-        self.workers = workers
         self.starts = 0
 
     @property
@@ -104,10 +104,6 @@ class ChaosServer(Server):
     @property
     def has_ended(self) -> bool:
         return self._process is None or self._process.poll() is not None
-
-    def worker_pids(self) -> list[int]:
-        """Those that answer requests. Another child, of one thread, keeps track of resources."""
-        return [pid for pid in self.pids[1:] if _threads(pid) > 1]
 
     def revive(self) -> bool:
         """Start it if it has ended; whether it runs. A fault may keep it from starting."""
@@ -163,7 +159,7 @@ class ChaosServer(Server):
 
     def log_who_holds_what(self) -> None:
         """Every open file of a worker, and where each of its threads is, into the log."""
-        for pid in self.worker_pids():
+        for pid in self.worker_pids:
             with self._log.open("a") as log:
                 for name, target in _open_files(pid):
                     log.write(f"descriptor {name} of {pid}: {target}\n")
@@ -177,12 +173,6 @@ class ChaosServer(Server):
             return "database"
         return target.partition(":")[0] if not target.startswith("/") else "other files"
 
-    def _command(self, *arguments: str) -> list[str]:
-        command = super()._command(*arguments)
-        if arguments[0] == "serve":
-            command += ["--workers", str(self.workers)]
-        return command
-
 
 def _open_files(pid: int) -> Iterator[tuple[str, str]]:
     """The descriptors of a process, by number and by what they are."""
@@ -190,10 +180,3 @@ def _open_files(pid: int) -> Iterator[tuple[str, str]]:
         for link in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):
                 yield link.name, str(link.readlink())
-
-
-def _threads(pid: int) -> int:
-    try:
-        return len(os.listdir(f"/proc/{pid}/task"))
-    except FileNotFoundError:
-        return 0

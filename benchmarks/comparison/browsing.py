@@ -56,7 +56,7 @@ def in_chromium(folder: Path, rounds: int) -> Row:
 
     def work() -> Row:
         room.require(2 * GIB, WHAT)
-        with Server() as server:
+        with Server(workers=None) as server:
             [person] = make_people(server, 1)
             client = NativeClient(server.url, person.token)
             with chromium_page(_path()) as page:

@@ -191,8 +191,8 @@ def _json_heads(session_id: str, payload: Payload) -> Iterator[str]:
 
 @contextmanager
 def running_holdfast(**environment: str) -> Iterator[Holdfast]:
-    """A server of its own, warm."""
-    with Server(**environment) as server:
+    """A server of its own as it comes, warm."""
+    with Server(workers=None, **environment) as server:
         holdfast = Holdfast(server)
         holdfast.warm_up()
         yield holdfast

@@ -16,7 +16,7 @@ MOST_MIB = 96.0
 
 
 def above_idle() -> Row:
-    """RssAnon of the worker at its highest, sampled, above what a warm server has.
+    """RssAnon of all its processes at its highest, sampled, above what a warm server has.
 
     The server is one of its own that has taken in one file before. Each upload has three chunks in
     flight, declares nothing, and is verified within what is watched.
@@ -26,7 +26,7 @@ def above_idle() -> Row:
     def work() -> Row:
         room.require(UPLOADS * SIZE, WHAT)
         with running_holdfast() as holdfast:
-            watch = Watch(holdfast.server.worker_pid)
+            watch = Watch(holdfast.server.pid)
             with watch.sampling(), ThreadPoolExecutor(UPLOADS) as pool:
                 list(pool.map(lambda _: _send(holdfast), range(UPLOADS)))
         growth = (watch.peak_kib - watch.start_kib) / 1024

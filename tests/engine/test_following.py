@@ -2,9 +2,11 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -30,6 +32,7 @@ from tests.support.waiting import wait_until
 from uploads import conf
 from uploads.engine import following
 from uploads.engine.appending import append
+from uploads.engine.background import finish_here
 from uploads.engine.completing import complete
 from uploads.engine.following import Followers
 from uploads.engine.opening import Offer, open_session
@@ -38,7 +41,7 @@ from uploads.engine.removing import remove
 from uploads.errors import StorageUnavailable
 from uploads.failpoints import Failpoint
 from uploads.models import FileSession, Role, SessionStatus
-from uploads.storage.filesystem import FilesystemStagedFile
+from uploads.storage.filesystem import FilesystemStagedFile, FilesystemStore
 
 DATA = payload(350)
 CHUNKS = cut(DATA, TINY_CHUNK)
@@ -240,10 +243,76 @@ def test_a_disk_that_refuses_to_be_read_harms_nothing(
     assert content_of(fresh(session)) == DATA
 
 
-def test_another_process_reads_all_for_itself(
-    alice: User, followers: ByHand, upload_root: Path
+def test_an_upload_that_is_whole_is_verified_once_by_the_process_that_follows_it(
+    alice: User, followers: ByHand
 ) -> None:
-    """A task queue, or another worker: slower, and right."""
+    """Wherever its last chunk came in."""
+    verified: list[UUID] = []
+    followers.start(1, verified.append)
+    session, other = begin(alice, DATA), begin(alice, payload(350, seed=2))
+    send(other, 0, payload(350, seed=2)[:100])
+    send_and_follow(session, 0, 1, 2)
+    followers.start(1, verified.append)
+    followers.look()
+    assert verified == []
+    send(session, 3, CHUNKS[3])
+    followers.start(1, verified.append)
+    followers.look()
+    followers.look()
+    assert verified == [session.pk]
+
+
+def test_a_verifier_waits_for_another_process_that_follows(
+    alice: User, followers: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = begin(alice, DATA)
+    send_and_follow(session, 0, 1, 2)
+    asked = threading.Semaphore(0)
+    real = FilesystemStore.hold_staging
+
+    def hold_staging(store: FilesystemStore, session_id: UUID) -> AbstractContextManager[bool]:
+        asked.release()
+        return real(store, session_id)
+
+    monkeypatch.setattr(FilesystemStore, "hold_staging", hold_staging)
+    monkeypatch.setattr(following, "followers", ByHand())
+    waiting = Running(lambda: following.wait_for_others(session.pk))
+    for _ in range(3):
+        assert asked.acquire(timeout=WAIT_SECONDS)
+    assert waiting.is_alive()
+    forget_followed(followers)
+    waiting.result()
+
+
+def test_nobody_waits_for_a_process_that_follows_what_is_here(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, unfollowed = begin(alice, DATA), begin(alice, payload(350, seed=2))
+    send_and_follow(session, 0)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("waited"))
+    for each in (session.pk, unfollowed.pk, uuid4()):
+        following.wait_for_others(each)
+
+
+def test_what_came_in_elsewhere_is_followed_too(alice: User, followers: ByHand) -> None:
+    session = begin(alice, DATA)
+    send_and_follow(session, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(following, "followers", ByHand())
+        send(session, 1, CHUNKS[1])
+    with reads() as offsets:
+        follow_all(followers)
+        assert offsets == []
+        followers.look()
+        follow_all(followers)
+    assert offsets == [100]
+
+
+def test_another_process_reads_all_for_itself_when_the_one_that_follows_does_nothing(
+    alice: User, followers: ByHand, upload_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hangs, or does not look: slower, and right."""
+    monkeypatch.setattr(following, "PATIENCE", 0)
     session = begin(alice, DATA)
     send_and_follow(session, 0, 1, 2)
     send(session, 3, CHUNKS[3])
@@ -421,7 +490,7 @@ def test_a_chunk_pays_no_query_for_being_followed(alice: User) -> None:
     send_and_follow(session, 0)
     session = fresh(session)
     with CaptureQueriesContext(connection) as queries:
-        following.chunk_is_in(session)
+        following.chunk_is_in(session, finish_here)
     assert len(queries) == 0
 
 

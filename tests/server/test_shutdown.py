@@ -36,7 +36,7 @@ class EndingServer(Server):
         #: The processes that were there when it was told.
         self._told: list[int] = []
         self._times = [str(shutdown_seconds), str(LONG)]
-        super().__init__(**HELD)
+        super().__init__(workers=1, **HELD)
 
     def _command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "tests.support.unhurried_manage", *self._times, *arguments]

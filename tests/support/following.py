@@ -6,7 +6,7 @@ from typing import Any
 from unittest import mock
 
 from uploads.engine import following, reading, verifying
-from uploads.engine.following import Followers
+from uploads.engine.following import Followers, Verify
 from uploads.models import FileSession
 from uploads.storage import StagedFile
 
@@ -14,8 +14,8 @@ from uploads.storage import StagedFile
 class ByHand(Followers):
     """Followers without threads: `follow_all` is what they would do."""
 
-    def start(self, threads: int) -> None:
-        pass
+    def start(self, threads: int, verify: Verify) -> None:
+        self._verify = verify
 
 
 def follow_all(followers: Followers | None = None) -> None:

@@ -91,7 +91,8 @@ class Server:
     `restart`; the end of the context removes all.
     """
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, *, workers: int | None = 1, **environment: str) -> None:
+        """`workers`: one, that a test may look into; None for as many as it has by itself."""
         self.data = Path(tempfile.mkdtemp(prefix="holdfast-server-"))
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -102,6 +103,7 @@ class Server:
             "HOLDFAST_PASSWORD": PASSWORD,
             **{key: value.replace("{port}", str(self.port)) for key, value in environment.items()},
         }
+        self._workers = [] if workers is None else ["--workers", str(workers)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -134,6 +136,11 @@ class Server:
         return max(_children(self.pid), key=lambda pid: _status_bytes(pid, "VmRSS"))
 
     @property
+    def worker_pids(self) -> list[int]:
+        """Those that answer requests, by many threads, in order of their start."""
+        return [pid for pid in _children(self.pid) if _threads(pid) > 1]
+
+    @property
     def pids(self) -> list[int]:
         return [self.pid, *_children(self.pid)]
 
@@ -146,7 +153,7 @@ class Server:
         assert self._process is None, "the server is running already"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command("serve", "--prepare", "--port", str(self.port)),
+                self._command("serve", "--prepare", "--port", str(self.port), *self._workers),
                 cwd=REPOSITORY,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -275,6 +282,13 @@ def _kill_remaining(pids: list[int]) -> None:
     for pid in filter(is_alive, pids):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def _threads(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/task"))
+    except FileNotFoundError:
+        return 0
 
 
 def _status_bytes(pid: int, field: str) -> int:

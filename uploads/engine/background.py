@@ -4,6 +4,7 @@ Nothing is lost when a queue dies with its process: what is to be done stands in
 sessions in `assembling`, and recovery enqueues it again (P7).
 """
 
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -13,12 +14,18 @@ from uploads.failpoints import Failpoint, reach
 from uploads.models import JoinedPart, SessionStatus
 
 from .finishing import finish
+from .threads import run_here
 
 
 @task()
 def finish_session(session_id: str) -> None:
     """Verify and complete one session. Safe to run twice, at once, and after a crash."""
     finish(UUID(session_id))
+
+
+def finish_here(session_id: UUID) -> None:
+    """Have the session verified by this process, wherever tasks are run: its trail is here."""
+    run_here(partial(finish, session_id))
 
 
 def enqueue_wholes_of(part_id: UUID) -> None:

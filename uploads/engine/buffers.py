@@ -1,5 +1,7 @@
 """The memory of bodies: one pool per process, reused, with staging behind it (P8).
 
+The workers of one server have equal shares of its memory.
+
 Fresh memory for each chunk costs a page fault for every 4 KiB; a reused buffer costs nothing. A
 stalled body gives its buffer up to one that arrives.
 """
@@ -157,15 +159,25 @@ class BufferPool:
         return None
 
 
+_sharers = 1
+
+
+def share_memory(processes: int) -> None:
+    """So many have the memory together. For a server's start, before the first body."""
+    global _sharers  # noqa: PLW0603 (of the process, as the pool is)
+    _sharers = processes
+
+
 @cache
 def _pool(size: int, count: int) -> BufferPool:
     return BufferPool(size, count)
 
 
 def get_pool() -> BufferPool:
-    """This process's pool: buffers of the default chunk size, as many as the memory allows."""
+    """This process's pool: buffers of the default chunk size, as many as its memory allows."""
     config = conf.current()
-    return _pool(config.chunk_size, config.memory_pool // config.chunk_size)
+    share = config.memory_pool // _sharers
+    return _pool(config.chunk_size, max(1, share // config.chunk_size))
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from .bits import write_bitmap
 from .content import remove_content
 from .durability import synced_transaction
 from .events import record_each
-from .following import Trail, chunk_rows, taken_over
+from .following import Trail, chunk_rows, taken_over, wait_for_others
 from .joining import CannotJoin, is_ready, join, let_go_of_parts
 from .reasons import DATA_LOST, OTHER_HASH
 from .transitions import move
@@ -57,6 +57,7 @@ def finish(session_id: UUID) -> None:
         if session is None or not _has_its_parts(session):
             return
         try:
+            wait_for_others(session_id)
             completed = _finish_locked(session)
         except StagingMissing:
             # Lost, unless another verifier has moved it since we looked: then look again.

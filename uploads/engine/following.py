@@ -3,8 +3,9 @@
 A follower reads, from the first on, those chunks whose row is committed: nobody writes their bytes
 again while the row is there, so it takes no lock on them. What it has read, a trail, lives in the
 memory of its process. The verifier there takes it over, makes sure that it is one of the chunks
-that there are now, and reads the rest. In any other process, and whenever anything about a trail is
-in doubt, all is read from the beginning: at worst, nothing was saved.
+that there are now, and reads the rest. So the process that has the trail verifies, wherever the
+last chunk came in: it looks for that, and the others wait a little for it. Whenever anything about
+a trail is in doubt, all is read from the beginning: at worst, nothing was saved.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ from uploads import conf
 from uploads.core.digests import Hasher, fingerprint
 from uploads.core.plan import MIB, ChunkPlan
 from uploads.errors import StorageFull, StorageUnavailable
-from uploads.models import FileChunk, FileSession, Role
+from uploads.models import FileChunk, FileSession, Role, SessionStatus
 from uploads.storage import StagedFile, StagingMissing, get_store
 
 from .verifying import Pass
@@ -44,9 +45,15 @@ MAX_FOLLOWED = 32
 #: An upload without a new chunk for so many seconds makes room for others. If it goes on, it is
 #: read from the beginning.
 QUIET_SECONDS = 300
-#: How often those that have ended are looked for, in seconds. A file that is open keeps its room on
-#: the disk after it was removed.
-LOOK_SECONDS = 2
+#: How often the followed are looked at, in seconds: what other processes have taken in, and what
+#: has ended. A file that is open keeps its room on the disk after it was removed.
+LOOK_SECONDS = 0.05
+#: The same when none has moved for MOVING_SECONDS.
+REST_SECONDS = 2
+MOVING_SECONDS = 2
+#: Seconds that a verifier waits for another process that follows its upload, before it begins from
+#: the start.
+PATIENCE = 10
 #: Of a Linux thread (setpriority(2)): where processors are short, it gets a third of what others
 #: get. With a tenth (10), it came so far behind that the end was waited for again.
 NICENESS = 5
@@ -127,6 +134,10 @@ class _Follow:
         self.news = time.monotonic()
         #: Whether it waits for a thread or has one, and whether more came in since it got it.
         self.is_due = self.is_told = False
+        #: Chunks that were in when it was looked at last.
+        self.received = 0
+        #: Whether this process has been told to verify it.
+        self.is_left = False
         #: Chunks of a stretch.
         self._limit = max(1, STRETCH // chunk_size)
         self._is_ended = False
@@ -134,6 +145,11 @@ class _Follow:
         #: What is held and open, for as long as the trail.
         self._open = ExitStack()
         self._lock = threading.Lock()
+
+    @property
+    def has_trail(self) -> bool:
+        """Whether it is this process that follows."""
+        return self._trail is not None
 
     def advance(self) -> bool:
         """Read a stretch; whether there may be more by now.
@@ -196,6 +212,10 @@ class _Follow:
         self._open.close()
 
 
+#: Has an upload verified in this process, where its trail is, and does not wait for that.
+Verify = Callable[[UUID], None]
+
+
 class Followers:
     """The uploads that a process follows, and the threads that do it, begun when first needed."""
 
@@ -205,6 +225,7 @@ class Followers:
         self._due: deque[_Follow] = deque()
         self._look_at = 0.0
         self._started = 0
+        self._verify: Verify | None = None
         self._changed = threading.Condition()
 
     def tell(self, session_id: UUID, chunk_size: int) -> None:
@@ -219,9 +240,10 @@ class Followers:
             follow.is_told = True
             self._make_due(follow)
 
-    def start(self, threads: int) -> None:
+    def start(self, threads: int, verify: Verify) -> None:
         """Have so many threads at work, if the system lets us; whose chunk is in, has it in."""
         with self._changed:
+            self._verify = verify
             while self._started < threads:
                 name = f"uploads-follower-{self._started}"
                 try:
@@ -257,17 +279,47 @@ class Followers:
                     self._make_due(follow)
         return has_more
 
+    def has_trail(self, session_id: UUID) -> bool:
+        """Whether this process has read any of the upload."""
+        with self._changed:
+            follow = self._follows.get(session_id)
+        return follow is not None and follow.has_trail
+
     def look(self) -> None:
-        """Let go of the uploads that have ended, and of those that have long been quiet."""
+        """See what has become of the followed uploads, wherever their chunks came in.
+
+        What has grown is read on, what is whole verified; those that have ended are let go of, and
+        those that have long been quiet.
+        """
         with self._changed:
             follows = list(self._follows.values())
         found = FileSession.objects.filter(pk__in=[follow.session_id for follow in follows])
-        still_open = set(found.open().values_list("pk", flat=True))
-        quiet = time.monotonic() - QUIET_SECONDS
+        rows = found.open().values_list("pk", "status", "received_count")
+        now = {pk: (status, received) for pk, status, received in rows}
         for follow in follows:
-            if follow.session_id not in still_open or follow.news < quiet:
+            if follow.session_id not in now or follow.news < time.monotonic() - QUIET_SECONDS:
                 with ExitStack() as stack:
                     self.hand_over(follow.session_id, stack)
+            else:
+                self._see(follow, *now[follow.session_id])
+
+    def _see(self, follow: _Follow, status: str, received: int) -> None:
+        if status == SessionStatus.ASSEMBLING:
+            if self._verify and follow.has_trail and not follow.is_left:
+                follow.is_left = True
+                self._verify(follow.session_id)
+        elif received != follow.received:
+            with self._changed:
+                follow.received = received
+                follow.news = time.monotonic()
+                self._make_due(follow)
+
+    @property
+    def _moves(self) -> bool:
+        """Whether an upload that is read here has grown of late."""
+        since = time.monotonic() - MOVING_SECONDS
+        with self._changed:
+            return any(each.has_trail and each.news > since for each in self._follows.values())
 
     def _make_due(self, follow: _Follow) -> None:
         if not follow.is_due:
@@ -285,12 +337,15 @@ class Followers:
                 logger.exception("An upload could not be followed")
 
     def _take_turn(self) -> None:
-        has_more = self.turn(LOOK_SECONDS if self._follows else None)
+        moves = self._moves
+        until_look = LOOK_SECONDS if moves else REST_SECONDS
+        has_more = self.turn(until_look if self._follows else None)
         if self._follows and time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + LOOK_SECONDS
+            self._look_at = time.monotonic() + until_look
             self.look()
         if has_more is None:
-            connections.close_all()
+            if not moves:
+                connections.close_all()
         elif not has_more:
             time.sleep(PAUSE)
 
@@ -306,14 +361,30 @@ def _let_others_go_first() -> None:
 followers = Followers()
 
 
-def chunk_is_in(session: FileSession) -> None:
+def chunk_is_in(session: FileSession, verify: Verify) -> None:
     """Have an upload that has grown by a chunk followed, if that may pay. No query, no waiting."""
     threads = conf.current().followers
     # A part ends in a whole, which is read for itself.
     pays = session.received_count * session.chunk_size >= FOLLOW_FROM and session.role != Role.PART
     if threads and pays:
         followers.tell(session.pk, session.chunk_size)
-        followers.start(threads)
+        followers.start(threads, verify)
+
+
+def wait_for_others(session_id: UUID) -> None:
+    """Until no other process follows the upload: it has verified it then, or died.
+
+    Or until PATIENCE is at its end. Raises StorageUnavailable.
+    """
+    end = time.monotonic() + PATIENCE
+    while not followers.has_trail(session_id):
+        try:
+            with get_store().hold_staging(session_id) as is_free:
+                if is_free or time.monotonic() >= end:
+                    return
+        except StagingMissing:
+            return
+        time.sleep(LOOK_SECONDS)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from uploads.storage import StagingMissing, Tail, get_store
 
 from .access import NO_SUCH_UPLOAD, reread, reread_with_chunk
 from .announcing import announce_failed
-from .background import enqueue_finish
+from .background import enqueue_finish, finish_here
 from .bits import write_bitmap
 from .buffers import Body, open_body
 from .database import let_go_unless_few
@@ -245,7 +245,7 @@ class IncomingChunk:
             # run in place.
             enqueue_finish(receipt.session.pk)
         elif not receipt.duplicate:
-            chunk_is_in(receipt.session)
+            chunk_is_in(receipt.session, finish_here)
         remove_tail_in_passing(receipt.session, tail)
         return receipt
 

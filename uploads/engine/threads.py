@@ -56,12 +56,17 @@ class _Threads:
 _threads = _Threads()
 
 
+def run_here(job: Callable[[], object]) -> None:
+    """Run it in a thread of this process, after what waits for one already."""
+    _threads.run(job)
+
+
 class ThreadBackend(BaseTaskBackend):
     """Runs tasks in daemon threads of this process, in order of arrival."""
 
     def enqueue(self, task: Task[Any, Any], args: Any, kwargs: Any) -> TaskResult[Any]:
         self.validate_task(task)
-        _threads.run(partial(task.call, *args, **kwargs))
+        run_here(partial(task.call, *args, **kwargs))
         return TaskResult(
             task=task,
             id=get_random_id(),

@@ -41,6 +41,9 @@ ENOUGH_DESCRIPTORS = 4 * MAX_CONNECTIONS
 SHUTDOWN_SECONDS = 10
 #: What a worker then has to end by itself, its connections gone. After that it is killed.
 ENDING_SECONDS = 5
+#: Python runs in one thread of a process at a time, so each processor gets a process, up to here:
+#: SQLite has one writer at a time, and each worker takes some 70 MiB at rest.
+MAX_WORKERS = 4
 _ALL_ADDRESSES = {str(IPv4Address(0)), str(IPv6Address(0))}
 
 
@@ -50,7 +53,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to bind (127.0.0.1)")
         parser.add_argument("--port", type=int, default=8000, help="port to bind (8000)")
-        parser.add_argument("--workers", type=int, default=1, help="processes (1)")
+        parser.add_argument(
+            "--workers",
+            type=int,
+            default=min(_processors(), MAX_WORKERS),
+            help=f"processes (as many as processors, but at most {MAX_WORKERS}: %(default)s)",
+        )
         parser.add_argument(
             "--prepare",
             action="store_true",
@@ -144,11 +152,19 @@ class Command(BaseCommand):
                     load_application,
                     server_pid=os.getpid(),
                     port=port,
+                    workers=workers,
                     shutdown_seconds=SHUTDOWN_SECONDS,
                 )
             )
         except ConfigurationError as error:
             raise CommandError("granian refused its configuration, see above.") from error
+
+
+def _processors() -> int:
+    """Those that this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _address(host: str) -> str:
