@@ -164,8 +164,12 @@ class Holdfast:
         self.ask("DELETE", f"{_UPLOADS}/{session_id}")
 
     def warm_up(self) -> None:
-        """Imports, and the first connections of the database; hardly any of the pool of buffers."""
-        self.send_native(Payload(MIB), SHA256)
+        """Imports, and the first connections of the database; hardly any of the pool of buffers.
+
+        Several times, for the system gives each connection to a worker at random.
+        """
+        for _ in range(6 * len(self.server.worker_pids)):
+            self.send_native(Payload(MIB), SHA256)
 
     @contextmanager
     def _deleted(self, session_id: str) -> Iterator[None]:

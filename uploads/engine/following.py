@@ -54,9 +54,9 @@ MOVING_SECONDS = 2
 #: Seconds that a verifier waits for another process that follows its upload, before it begins from
 #: the start.
 PATIENCE = 10
-#: Of a Linux thread (setpriority(2)): where processors are short, it gets a third of what others
-#: get. With a tenth (10), it came so far behind that the end was waited for again.
-NICENESS = 5
+#: Of a Linux thread (setpriority(2)): where processors are short, it gets four fifths of what
+#: others get. With a third (5) it came so far behind that the end was waited for again.
+NICENESS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,8 @@ class Followers:
         self._follows: dict[UUID, _Follow] = {}
         #: Those that wait for a thread, in order.
         self._due: deque[_Follow] = deque()
-        self._look_at = 0.0
+        #: When all were looked at last, on the monotonic clock.
+        self._looked = 0.0
         self._started = 0
         self._verify: Verify | None = None
         self._changed = threading.Condition()
@@ -337,17 +338,19 @@ class Followers:
                 logger.exception("An upload could not be followed")
 
     def _take_turn(self) -> None:
-        moves = self._moves
-        until_look = LOOK_SECONDS if moves else REST_SECONDS
-        has_more = self.turn(until_look if self._follows else None)
-        if self._follows and time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + until_look
+        has_more = self.turn(self._until_look() if self._follows else None)
+        if self._follows and not self._until_look():
             self.look()
-        if has_more is None:
-            if not moves:
-                connections.close_all()
-        elif not has_more:
+            self._looked = time.monotonic()
+        if has_more is None and not self._moves:
+            connections.close_all()
+        elif has_more is False:
             time.sleep(PAUSE)
+
+    def _until_look(self) -> float:
+        """Seconds until all are to be looked at again."""
+        apart = LOOK_SECONDS if self._moves else REST_SECONDS
+        return max(0.0, self._looked + apart - time.monotonic())
 
 
 def _let_others_go_first() -> None:
