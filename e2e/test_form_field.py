@@ -193,9 +193,10 @@ def test_after_a_reload_the_file_chosen_again_goes_on_where_it_was(
     form.expect_phase("sending")
     wait_until(lambda: received(client) >= 2, "two chunks to be in")
     form.page.on("dialog", lambda dialog: dialog.accept())
-    proxy.drop()
+    # First the line, then the page, or it would go on at once.
+    proxy.go_down()
     form.page.close(run_before_unload=False)
-    proxy.heal()
+    proxy.drop()
     again = open_form()
     pending = again.box.locator(".resumable-pending")
     expect(pending).to_contain_text("film.bin")
