@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import Self
 
 _PIECE = 16 * 1024
+#: A request without a body comes in smaller pieces.
+_BODY_PIECE = 4 * 1024
 
 
 class _Way:
@@ -56,6 +58,8 @@ class Proxy:
         self._lock = threading.Lock()
         self._cutting = threading.Lock()
         self._connections: set[socket.socket] = set()
+        #: Those to the server with a body under way, be its next piece as small as it may.
+        self._in_body: set[socket.socket] = set()
         self._upward = _Way()
         self._downward = _Way()
         self._stays_down = True
@@ -196,7 +200,7 @@ class Proxy:
     def _pump_up(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while piece := client.recv(_PIECE):
-                if self._is_held(piece):
+                if self._is_held(piece, server):
                     self.was_held.set()
                     self._freed.wait()
                 allowed = self._upward.counted(piece)
@@ -212,6 +216,7 @@ class Proxy:
     def _pump_down(self, server: socket.socket, client: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while piece := server.recv(_PIECE):
+                self._is_answered(server)
                 allowed = self._downward.counted(piece)
                 client.sendall(allowed)
                 if len(allowed) < len(piece):
@@ -231,11 +236,17 @@ class Proxy:
                 self._disconnect()
             self.was_cut.set()
 
-    def _is_held(self, piece: bytes) -> bool:
-        """Only bodies fill whole pieces."""
+    def _is_held(self, piece: bytes, server: socket.socket) -> bool:
+        """Whether it is of a body, and none passes now."""
         with self._lock:
-            due = self._hold_at is not None and self._upward.count >= self._hold_at
-        return due and len(piece) == _PIECE
+            if len(piece) >= _BODY_PIECE:
+                self._in_body.add(server)
+            is_due = self._hold_at is not None and self._upward.count >= self._hold_at
+            return is_due and server in self._in_body
+
+    def _is_answered(self, server: socket.socket) -> None:
+        with self._lock:
+            self._in_body.discard(server)
 
     def _slow_down(self, count: int) -> None:
         if self._bytes_per_second:
@@ -244,6 +255,7 @@ class Proxy:
     def _forget(self, *connections: socket.socket) -> None:
         with self._lock:
             self._connections -= set(connections)
+            self._in_body -= set(connections)
         for connection in connections:
             _close(connection)
 
