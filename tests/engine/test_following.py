@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
@@ -260,6 +260,38 @@ def test_an_upload_that_is_whole_is_verified_once_by_the_process_that_follows_it
     followers.look()
     followers.look()
     assert verified == [session.pk]
+
+
+def test_what_nobody_has_verified_for_long_is_tried_again(
+    alice: User, followers: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified: list[UUID] = []
+    session = begin(alice, DATA)
+    send_and_follow(session, 0, 1, 2)
+    send(session, 3, CHUNKS[3])
+    followers.start(1, verified.append)
+    followers.look()
+    monkeypatch.setattr(following, "PATIENCE", 0)
+    followers.look()
+    assert verified == [session.pk] * 2
+
+
+def test_a_look_that_fails_is_not_repeated_at_once(
+    alice: User, followers: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = begin(alice, DATA)
+    send_and_follow(session, 0)
+    monkeypatch.setattr(following, "LOOK_SECONDS", WAIT_SECONDS)
+    followers._looked = float("-inf")
+    assert followers._until_look() == 0
+
+    def fail() -> None:
+        raise OperationalError("the database has gone")
+
+    monkeypatch.setattr(followers, "look", fail)
+    with pytest.raises(OperationalError):
+        followers._take_turn()
+    assert followers._until_look() > 0
 
 
 def test_a_verifier_waits_for_another_process_that_follows(

@@ -4,6 +4,7 @@ Nothing is lost when a queue dies with its process: what is to be done stands in
 sessions in `assembling`, and recovery enqueues it again (P7).
 """
 
+import threading
 from functools import partial
 from uuid import UUID
 
@@ -14,18 +15,50 @@ from uploads.failpoints import Failpoint, reach
 from uploads.models import JoinedPart, SessionStatus
 
 from .finishing import finish
-from .threads import run_here
+from .threads import Threads
+
+#: For uploads that this process has followed. Tasks may wait for other processes to verify what
+#: those have followed; if these here waited behind tasks, processes would wait for each other.
+_own = Threads("uploads-followed", lambda: 1)
+#: What is being finished in this process, and whether somebody has asked for it since.
+_under_way: dict[UUID, bool] = {}
+_lock = threading.Lock()
 
 
 @task()
 def finish_session(session_id: str) -> None:
     """Verify and complete one session. Safe to run twice, at once, and after a crash."""
-    finish(UUID(session_id))
+    _finish_once(UUID(session_id))
 
 
 def finish_here(session_id: UUID) -> None:
     """Have the session verified by this process, wherever tasks are run: its trail is here."""
-    run_here(partial(finish, session_id))
+    _own.run(partial(_finish_once, session_id))
+
+
+def _finish_once(session_id: UUID) -> None:
+    """As `finish`; whoever asks in the meantime need not wait: it is looked at once more."""
+    with _lock:
+        if session_id in _under_way:
+            _under_way[session_id] = True
+            return
+        _under_way[session_id] = True
+    try:
+        while _is_wanted(session_id):
+            finish(session_id)
+    finally:
+        with _lock:
+            _under_way.pop(session_id, None)
+
+
+def _is_wanted(session_id: UUID) -> bool:
+    """Whether it is to be looked at; if not, it is under way no more."""
+    with _lock:
+        if _under_way[session_id]:
+            _under_way[session_id] = False
+            return True
+        del _under_way[session_id]
+        return False
 
 
 def enqueue_wholes_of(part_id: UUID) -> None:

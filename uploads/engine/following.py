@@ -48,9 +48,9 @@ QUIET_SECONDS = 300
 #: How often the followed are looked at, in seconds: what other processes have taken in, and what
 #: has ended. A file that is open keeps its room on the disk after it was removed.
 LOOK_SECONDS = 0.05
-#: The same when none has moved for MOVING_SECONDS.
+#: The same when none has moved for MOVING_SECONDS: longer than a chunk takes on a slow line.
 REST_SECONDS = 2
-MOVING_SECONDS = 2
+MOVING_SECONDS = 30
 #: Seconds that a verifier waits for another process that follows its upload, before it begins from
 #: the start.
 PATIENCE = 10
@@ -136,8 +136,8 @@ class _Follow:
         self.is_due = self.is_told = False
         #: Chunks that were in when it was looked at last.
         self.received = 0
-        #: Whether this process has been told to verify it.
-        self.is_left = False
+        #: When this process was told to verify it, on the monotonic clock.
+        self.told: float | None = None
         #: Chunks of a stretch.
         self._limit = max(1, STRETCH // chunk_size)
         self._is_ended = False
@@ -306,14 +306,24 @@ class Followers:
 
     def _see(self, follow: _Follow, status: str, received: int) -> None:
         if status == SessionStatus.ASSEMBLING:
-            if self._verify and follow.has_trail and not follow.is_left:
-                follow.is_left = True
-                self._verify(follow.session_id)
-        elif received != follow.received:
+            self._tell_verifier(follow)
+            return
+        follow.told = None
+        if received != follow.received:
             with self._changed:
                 follow.received = received
                 follow.news = time.monotonic()
                 self._make_due(follow)
+
+    def _tell_verifier(self, follow: _Follow) -> None:
+        """Once; and once more when nothing has come of it, since a database was locked perhaps."""
+        now = time.monotonic()
+        with self._changed:
+            is_new = follow.told is None or now - follow.told > PATIENCE
+            if not (self._verify and follow.has_trail and is_new):
+                return
+            follow.told = now
+        self._verify(follow.session_id)
 
     @property
     def _moves(self) -> bool:
@@ -336,12 +346,15 @@ class Followers:
             except Exception:
                 # Whatever it is, the verifier will read for itself; but this thread must live on.
                 logger.exception("An upload could not be followed")
+                # Perhaps it is the connection.
+                connections.close_all()
 
     def _take_turn(self) -> None:
         has_more = self.turn(self._until_look() if self._follows else None)
         if self._follows and not self._until_look():
-            self.look()
+            # First, or what makes it fail would be tried again at once, for ever.
             self._looked = time.monotonic()
+            self.look()
         if has_more is None and not self._moves:
             connections.close_all()
         elif has_more is False:

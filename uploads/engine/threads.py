@@ -21,13 +21,15 @@ from uploads import conf
 logger = logging.getLogger("uploads.background")
 
 
-class _Threads:
-    """A queue and the threads that empty it, one set a process, begun with the first job.
+class Threads:
+    """A queue and the threads that empty it, begun with the first job: as many as `count` says.
 
-    Threads are daemons so that a server told to stop need not wait for a large file to be hashed.
+    They are daemons so that a server told to stop need not wait for a large file to be hashed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, count: Callable[[], int]) -> None:
+        self._name = name
+        self._count = count
         self._jobs: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._started = 0
         self._lock = threading.Lock()
@@ -35,8 +37,8 @@ class _Threads:
     def run(self, job: Callable[[], object]) -> None:
         self._jobs.put(job)
         with self._lock:
-            while self._started < conf.current().background_threads:
-                name = f"uploads-background-{self._started}"
+            while self._started < self._count():
+                name = f"{self._name}-{self._started}"
                 threading.Thread(target=self._work, name=name, daemon=True).start()
                 self._started += 1
 
@@ -53,12 +55,7 @@ class _Threads:
 
 
 # Django keeps one backend object per thread, but the threads are the process's.
-_threads = _Threads()
-
-
-def run_here(job: Callable[[], object]) -> None:
-    """Run it in a thread of this process, after what waits for one already."""
-    _threads.run(job)
+_threads = Threads("uploads-background", lambda: conf.current().background_threads)
 
 
 class ThreadBackend(BaseTaskBackend):
@@ -66,7 +63,7 @@ class ThreadBackend(BaseTaskBackend):
 
     def enqueue(self, task: Task[Any, Any], args: Any, kwargs: Any) -> TaskResult[Any]:
         self.validate_task(task)
-        run_here(partial(task.call, *args, **kwargs))
+        _threads.run(partial(task.call, *args, **kwargs))
         return TaskResult(
             task=task,
             id=get_random_id(),
