@@ -41,8 +41,8 @@ class Config:
     chunk_size: int = 5 * MIB
     #: A session without a new chunk for this many hours expires.
     session_hours: int = 48
-    #: Bytes of memory for bodies on their way in: of all workers of `manage.py serve` together, or of
-    #: a process of another server. Beyond it chunks go to disk first.
+    #: Bytes of memory for bodies on their way in: of all workers of `manage.py serve` together, of
+    #: another server for each process. Beyond it chunks go to disk first.
     memory_pool: int = 48 * MIB
     #: Bodies read at once, per process. More are told to come back: the server's threads must
     #: not all wait for the network.
