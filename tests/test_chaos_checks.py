@@ -36,6 +36,7 @@ from benchmarks.chaos.streams import StreamSender
 from benchmarks.chaos.traffic import Answer, Link
 from benchmarks.chaos.world import World
 from uploads.core.plan import KIB, MIB, ChunkPlan
+from uploads.engine.database import KEPT
 from uploads.engine.following import FOLLOW_FROM
 from uploads.failpoints import Failpoint
 
@@ -356,6 +357,8 @@ def test_a_descriptor_of_an_upload_that_stays_open_is_a_leak() -> None:
     assert leaked(before, Counter({"socket": 5})) == []
     assert leaked(before, Counter({"socket": 4, "staging": 1})) != []
     assert leaked(before, Counter({"socket": 40})) != []
+    assert leaked(before, Counter({"database log": 2 * KEPT, "database": 100})) == []
+    assert leaked(before, Counter({"database log": 2 * KEPT + 1})) != []
 
 
 # The faults.

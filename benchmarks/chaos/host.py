@@ -170,7 +170,7 @@ class ChaosServer(Server):
         if target.startswith(uploads):
             return target.removeprefix(uploads).strip("/").split("/")[0]
         if target.startswith(str(self.data)):
-            return "database"
+            return "database log" if target.endswith("-wal") else "database"
         return target.partition(":")[0] if not target.startswith("/") else "other files"
 
 
