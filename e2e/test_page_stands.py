@@ -192,6 +192,9 @@ def test_another_page_stays_whatever_was_asked_for_before_and_says_its_name(
 
     page.get_by_role("link", name="Access tokens").click()
     expect(announcer).to_have_text("Access tokens \u2013 Holdfast")
+    # All of it is there, and its address: nobody goes back from what has not come.
+    expect(page.get_by_role("heading", name="Access tokens")).to_be_visible()
+    page.wait_for_load_state("networkidle")
     page.go_back()
     expect(announcer).to_have_text("Uploads \u2013 Holdfast")
 
