@@ -281,7 +281,7 @@ class Followers:
         return has_more
 
     def has_trail(self, session_id: UUID) -> bool:
-        """Whether this process has read any of the upload."""
+        """Whether it is this process that follows the upload."""
         with self._changed:
             follow = self._follows.get(session_id)
         return follow is not None and follow.has_trail
