@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Self
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -276,6 +277,10 @@ class FileSession(models.Model):
     def __str__(self) -> str:
         return f"{self.filename} ({self.status})"
 
+    def is_of(self, user: AbstractBaseUser) -> bool:
+        """As `FileSessionQuerySet.owned_by`, of a row that is here."""
+        return self.owner_id == user.pk and self.trashed_at is None
+
     @property
     def path(self) -> str:
         return joined(self.folder, self.filename)
@@ -503,6 +508,13 @@ class AccessToken(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_usable(self) -> bool:
+        """As `AccessTokenQuerySet.usable`, of a row that is here; but for its owner."""
+        return self.revoked_at is None and (
+            self.expires_at is None or self.expires_at > timezone.now()
+        )
 
     @property
     def scopes(self) -> frozenset[TokenScope]:

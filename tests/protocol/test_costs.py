@@ -14,7 +14,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 #: Of a chunk: its session before the body comes; the session with the chunk's row, under the lock;
 #: and BEGIN, the session's row, the chunk's, the bitmap, COMMIT.
 CHUNK = 7
-BY_TOKEN, BY_COOKIE = 1, 2
+#: The token and its owner; the browser session and its user.
+BY_TOKEN, BY_COOKIE = 2, 2
 
 
 @pytest.mark.parametrize(("sign_in", "costs"), [("token", BY_TOKEN), ("cookie", BY_COOKIE)])

@@ -199,8 +199,8 @@ def test_the_first_use_is_noted_and_the_next_within_a_minute_costs_nothing(
     first = last_used()
     assert first is not None
     assert began <= first <= timezone.now()
-    # The token with its owner, and the list.
-    with django_assert_num_queries(2):
+    # The token, its owner, and the list.
+    with django_assert_num_queries(3):
         script.get(URL)
     assert last_used() == first
 
@@ -248,7 +248,7 @@ def test_a_busy_database_fails_no_request_for_a_use_and_is_waited_for_once(
     script = who_may(alice, "read")
     with busy_database():
         assert script.get(URL).status_code == 200
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(3):
             assert script.get(URL).status_code == 200
     assert last_used() is None
     monkeypatch.setattr(tokens, "_paused_until", 0.0)

@@ -1,14 +1,13 @@
 """From an id that somebody sent to a session that is theirs."""
 
-from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import F, FilteredRelation, Q
 
 from uploads.errors import ContentNotReady, SessionGone, SessionNotFound
 from uploads.models import FileSession, SessionStatus
 
+from .rows import find, find_session_and_chunk
 from .transitions import expire_if_due, refusal
 
 NO_SUCH_UPLOAD = "You have no upload with this id. Check the address, or begin one by a handshake."
@@ -16,8 +15,8 @@ NO_SUCH_UPLOAD = "You have no upload with this id. Check the address, or begin o
 
 def get_session(owner: AbstractBaseUser, session_id: UUID) -> FileSession:
     """The owner's session, in whatever state. Raises SessionNotFound, also for others' (P9)."""
-    session = FileSession.objects.owned_by(owner).filter(pk=session_id).first()
-    if session is None:
+    session = find(FileSession, session_id)
+    if session is None or not session.is_of(owner):
         raise SessionNotFound(NO_SUCH_UPLOAD)
     return expire_if_due(session)
 
@@ -46,7 +45,7 @@ def get_completed_session(owner: AbstractBaseUser, session_id: UUID) -> FileSess
 
 def reread(session: FileSession) -> FileSession:
     """The session as it is now. Raises SessionNotFound when it was deleted meanwhile."""
-    current = FileSession.objects.filter(pk=session.pk).first()
+    current = find(FileSession, session.pk)
     if current is None:
         raise SessionNotFound(NO_SUCH_UPLOAD)
     return expire_if_due(current)
@@ -54,11 +53,7 @@ def reread(session: FileSession) -> FileSession:
 
 def reread_with_chunk(session: FileSession, index: int) -> tuple[FileSession, bytes | None]:
     """As `reread`, with the fingerprint of chunk `index` if that is stored: in one query."""
-    chunk = FilteredRelation("chunks", condition=Q(chunks__index=index))
-    found = FileSession.objects.filter(pk=session.pk).annotate(chunk=chunk)
-    # Typed by hand: of an annotation through such a relation the stubs know nothing.
-    current: Any = found.annotate(stored_fingerprint=F("chunk__fingerprint")).first()
+    current, stored = find_session_and_chunk(session.pk, index)
     if current is None:
         raise SessionNotFound(NO_SUCH_UPLOAD)
-    stored: bytes | None = current.stored_fingerprint
-    return expire_if_due(current), None if stored is None else bytes(stored)
+    return expire_if_due(current), stored

@@ -30,6 +30,7 @@ from uploads.errors import StorageFull, StorageUnavailable
 from uploads.models import FileChunk, FileSession, Role, SessionStatus
 from uploads.storage import StagedFile, StagingMissing, get_store
 
+from .rows import find
 from .verifying import Pass
 
 logger = logging.getLogger("uploads.engine")
@@ -184,7 +185,7 @@ class _Follow:
             return False
         rows = self._next_rows(trail.length)
         # After the rows: a last chunk that is shorter comes with the size, if not after it.
-        session = FileSession.objects.filter(pk=self.session_id).first()
+        session = find(FileSession, self.session_id)
         if not rows or session is None:
             return False
         if not trail.read(session.plan, rows, lambda: not self._is_ended):

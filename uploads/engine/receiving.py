@@ -41,6 +41,7 @@ from .inspecting import check_first_chunk
 from .quotas import check_quota_of
 from .reasons import DATA_LOST
 from .room import check_room
+from .rows import find
 from .tails import remove_tail_in_passing
 from .transitions import QUIET, move, refusal, touch
 
@@ -302,7 +303,7 @@ class IncomingChunk:
         """
         reach(Failpoint.CHUNK_RECORD)
         with acknowledging_transaction():
-            session = FileSession.objects.select_for_update().filter(pk=self._session.pk).first()
+            session = find(FileSession, self._session.pk, lock=True)
             if session is None:
                 raise SessionNotFound(NO_SUCH_UPLOAD)
             self._check_taken_by(session)

@@ -15,6 +15,8 @@ from django.utils import timezone
 
 from uploads.models import ALL_SCOPES, AccessToken, TokenScope
 
+from .rows import find
+
 logger = logging.getLogger("uploads.engine")
 
 #: Says at a glance, in a log or a leak scanner, what kind of secret this is.
@@ -74,8 +76,14 @@ def revoke(tokens: QuerySet[AccessToken]) -> int:
 
 def find_token(token: str) -> AccessToken | None:
     """The usable token of an active user that this is; its `owner` is there."""
-    usable = AccessToken.objects.usable().select_related("owner")
-    return usable.filter(digest=_digest(token)).first()
+    found = find(AccessToken, _digest(token), by="digest")
+    if found is None or not found.is_usable:
+        return None
+    owner = find(get_user_model(), found.owner_id)
+    if owner is None or not owner.is_active:
+        return None
+    found.owner = owner
+    return found
 
 
 def note_use(token: AccessToken) -> None:
