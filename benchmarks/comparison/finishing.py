@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 
 from . import room
-from .figures import GIB
+from .figures import GIB, MIB
 from .holdfast import Holdfast
 from .limits import openssl_seconds
 from .loads import Pace
@@ -15,8 +15,9 @@ from .verdicts import Condition, NotHere, Row, at_most, measured, unmeasured
 
 VERIFIED_ROW = "first byte to verified, 1 GiB, BLAKE3 chunks"
 LAST_BYTE_ROW = "last byte to completed, 1 GiB and 8 GiB alike"
-#: Of what openssl hashes in a second: the upload is slower than the hash.
-PACE = 0.6
+#: Of what openssl hashes in a second: slower than the hash also where sender, server and hash share
+#: two processors. What becomes of faster ones is told beside the row.
+PACE = 0.3
 MOST_MS = 200.0
 
 
@@ -50,7 +51,8 @@ def _seconds(holdfast: Holdfast, payload: Payload) -> float:
 def last_byte(holdfast: Holdfast, folder: Path, rounds: int) -> Row:
     """Milliseconds from the last byte that was sent to the first answer that says `completed`.
 
-    What openssl hashes in a second is measured first, and `PACE` of it is sent in a second.
+    What openssl hashes in a second is measured first, and `PACE` of it is sent in a second. 1 GiB
+    is sent as fast as it is taken, too.
     """
     sizes = {"1 GiB": (GIB, rounds), "8 GiB": (8 * GIB, min(rounds, 3))}
     bounds = [at_most(label, 0, MOST_MS, "ms", 0) for label in sizes]
@@ -59,28 +61,34 @@ def last_byte(holdfast: Holdfast, folder: Path, rounds: int) -> Row:
         sample = Payload(GIB)
         pace = PACE * GIB / min(openssl_seconds(sample, folder) for _ in range(2))
         conditions = [
-            _after_last_byte(holdfast, label, size, count, pace)
-            for label, (size, count) in sizes.items()
+            _condition(holdfast, label, size, count, pace) for label, (size, count) in sizes.items()
         ]
-        note = f"sent at {pace / 1024 / 1024:,.0f} MiB/s, {PACE:.0%} of what openssl hashes"
+        unpaced = _after_last_byte(holdfast, sample, rounds, None)
+        note = (
+            f"sent at {pace / MIB:,.0f} MiB/s, {PACE:.0%} of what openssl hashes; 1 GiB as fast as "
+            f"it is taken: {unpaced:.0f} ms"
+        )
         return Row(LAST_BYTE_ROW, tuple(conditions), note)
 
     return measured(LAST_BYTE_ROW, bounds, work)
 
 
-def _after_last_byte(
-    holdfast: Holdfast, label: str, size: int, rounds: int, pace: float
-) -> Condition:
+def _condition(holdfast: Holdfast, label: str, size: int, rounds: int, pace: float) -> Condition:
     try:
         room.require(size, f"the file of {label}")
     except NotHere as reason:
         return unmeasured(at_most(label, 0, MOST_MS, "ms", 0), str(reason))
-    payload = Payload(size)
+    seen = _after_last_byte(holdfast, Payload(size), rounds, pace)
+    return at_most(label, seen, MOST_MS, "ms", 0)
+
+
+def _after_last_byte(
+    holdfast: Holdfast, payload: Payload, rounds: int, pace: float | None
+) -> float:
+    """In milliseconds."""
     _prepare(payload)
-    seen = [
-        holdfast.send_and_verify(payload, pace=Pace(pace)).after_last_byte for _ in range(rounds)
-    ]
-    return at_most(label, median(seen) * 1000, MOST_MS, "ms", 0)
+    sent = [holdfast.send_and_verify(payload, pace=Pace(pace)) for _ in range(rounds)]
+    return median(each.after_last_byte for each in sent) * 1000
 
 
 def _prepare(payload: Payload) -> None:

@@ -30,7 +30,7 @@ from tests.support.tasks import run_tasks
 from tests.support.threads import Running
 from tests.support.waiting import wait_until
 from uploads import conf
-from uploads.engine import following
+from uploads.engine import following, trails
 from uploads.engine.appending import append
 from uploads.engine.background import finish_here
 from uploads.engine.completing import complete
@@ -453,6 +453,36 @@ def test_uploads_take_turns(
     assert offsets == [0, 0, 100, 100, 200]
 
 
+def test_where_processors_are_short_a_turn_is_one_chunk(
+    alice: User, followers: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trails, "SHORT", 0)
+    session = begin(alice, DATA)
+    for index in range(3):
+        send(session, index, CHUNKS[index])
+    with reads() as offsets:
+        assert followers.turn() is False
+        assert offsets == [0]
+        # It is not forgotten for want of a new one.
+        assert followers.turn() is False
+        assert followers.turn() is False
+        assert followers.turn() is None
+    assert offsets == [0, 100, 200]
+
+
+def test_no_upload_comes_so_far_behind_that_its_end_has_to_wait_for_long(
+    alice: User, followers: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trails, "SHORT", 0)
+    monkeypatch.setattr(trails, "MAX_BEHIND", 0)
+    session = begin(alice, DATA)
+    for index in range(3):
+        send(session, index, CHUNKS[index])
+    with reads() as offsets:
+        followers.turn()
+    assert offsets == [0, 100, 200]
+
+
 def test_the_verifier_waits_for_one_chunk_and_not_for_a_stretch(
     alice: User, followers: ByHand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -475,7 +505,7 @@ def test_the_verifier_waits_for_one_chunk_and_not_for_a_stretch(
         wait_until(lambda: not followers._follows, "the verifier to ask")
         release.set()
         trail = verifier.result()
-        assert isinstance(trail, following.Trail)
+        assert isinstance(trail, trails.Trail)
         assert trail.length < 3
     follower.result()
 

@@ -24,6 +24,8 @@ class Hasher(Protocol):
 
 #: The algorithms of a declared digest, by their name in `Content-Digest`, strongest first.
 ALGORITHMS: dict[str, Callable[[], Hasher]] = {"sha-256": hashlib.sha256, "blake3": blake3}
+#: Of these, that of a chunk's own fingerprint.
+FINGERPRINT = "blake3"
 DIGEST_SIZE = 32
 
 
@@ -40,7 +42,7 @@ class Digest:
 
 def fingerprint() -> Hasher:
     """A new hasher for a chunk's own fingerprint."""
-    return blake3()
+    return ALGORITHMS[FINGERPRINT]()
 
 
 def parse_sha256_hex(text: str) -> str:

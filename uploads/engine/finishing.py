@@ -27,9 +27,10 @@ from .bits import write_bitmap
 from .content import remove_content
 from .durability import synced_transaction
 from .events import record_each
-from .following import Trail, chunk_rows, taken_over, wait_for_others
+from .following import taken_over, wait_for_others
 from .joining import CannotJoin, is_ready, join, let_go_of_parts
 from .reasons import DATA_LOST, OTHER_HASH
+from .trails import Trail, chunk_rows
 from .transitions import move
 from .uploaded import staged_content
 from .validating import validate

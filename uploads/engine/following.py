@@ -8,7 +8,7 @@ last chunk came in: it looks for that, and the others wait a little for it. When
 a trail is in doubt, all is read from the beginning: at worst, nothing was saved.
 """
 
-import hashlib
+import enum
 import itertools
 import logging
 import os
@@ -16,22 +16,19 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import connections
 
 from uploads import conf
-from uploads.core.digests import Hasher, fingerprint
-from uploads.core.plan import MIB, ChunkPlan
-from uploads.errors import StorageFull, StorageUnavailable
-from uploads.models import FileChunk, FileSession, Role, SessionStatus
-from uploads.storage import StagedFile, StagingMissing, get_store
+from uploads.core.plan import MIB
+from uploads.models import FileSession, Role, SessionStatus
+from uploads.storage import StagingMissing, get_store
 
 from .rows import find
-from .verifying import Pass
+from .trails import ChunkRow, Trail, chunk_rows
 
 logger = logging.getLogger("uploads.engine")
 
@@ -39,8 +36,9 @@ logger = logging.getLogger("uploads.engine")
 FOLLOW_FROM = 32 * MIB
 #: Bytes that are read of one upload before another has its turn.
 STRETCH = 64 * MIB
-#: Seconds after a turn that came up with its upload. Each turn costs two queries.
-PAUSE = 0.02
+#: Seconds after a turn that came up with its upload, or left the processor to others. Each turn
+#: costs two queries.
+PAUSE = 0.05
 #: Uploads that are followed at once, per process. Each keeps two descriptors.
 MAX_FOLLOWED = 32
 #: An upload without a new chunk for so many seconds makes room for others. If it goes on, it is
@@ -60,70 +58,14 @@ PATIENCE = 10
 NICENESS = 1
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkRow:
-    """What the database has of a chunk. One that is sent anew gets another `pk`."""
+class _Outcome(enum.Enum):
+    """What a turn has left to be read."""
 
-    pk: int
-    index: int
-    fingerprint: bytes
-
-
-def chunk_rows(session_id: UUID, first: int = 0, limit: int | None = None) -> Iterator[ChunkRow]:
-    """The chunks that are in, at most `limit` of them, by index from `first` on."""
-    chunks = FileChunk.objects.filter(session=session_id, index__gte=first).order_by("index")
-    for pk, index, value in chunks.values_list("pk", "index", "fingerprint")[:limit].iterator():
-        yield ChunkRow(pk, index, bytes(value))
-
-
-class Trail:
-    """What was read of an upload, chunk by chunk from its first on."""
-
-    def __init__(self, data: StagedFile) -> None:
-        #: Open since before anything was read, so that its sync tells of whatever failed since.
-        self._data = data
-        self.sha256 = hashlib.sha256()
-        #: How many chunks were read.
-        self.length = 0
-        #: Of the rows of these chunks, as they were.
-        self._rows = fingerprint()
-
-    def is_sound(self, rows: Sequence[ChunkRow]) -> bool:
-        """Whether it stands for the first of these, the chunks that are in now, by index.
-
-        Not when one was sent anew; nor when the disk has refused to write any of the file, since
-        what was read is then not what it holds.
-        """
-        digest = fingerprint()
-        for row in rows[: self.length]:
-            _note(digest, row)
-        if digest.digest() != self._rows.digest():
-            return False
-        try:
-            self._data.sync()
-        except (StorageFull, StorageUnavailable):
-            logger.warning("The disk has refused what was read before it was written")
-            return False
-        return True
-
-    def read(self, plan: ChunkPlan, rows: Sequence[ChunkRow], go_on: Callable[[], bool]) -> bool:
-        """Read the next chunks, whose rows these are, for as long as `go_on` says so.
-
-        False when one is damaged. Then, and after an exception, this is a trail of nothing.
-        """
-        fingerprints = {row.index: row.fingerprint for row in rows}
-        reading = Pass(self._data, plan, fingerprints, first=self.length, sha256=self.sha256)
-        for row in itertools.takewhile(lambda _: go_on(), rows):
-            reading.advance(row.index + 1, lambda: None)
-            _note(self._rows, row)
-            self.length += 1
-            # So that the sync at the end finds little to do.
-            self._data.begin_writing_out(plan.offset(row.index), plan.length(row.index))
-        return not reading.damaged
-
-
-def _note(digest: Hasher, row: ChunkRow) -> None:
-    digest.update(row.pk.to_bytes(8, "big") + row.fingerprint)
+    #: What came in meanwhile, if anything.
+    NOTHING = enum.auto()
+    MORE = enum.auto()
+    #: More, for which the processor is too short now.
+    LATER = enum.auto()
 
 
 class _Follow:
@@ -152,18 +94,15 @@ class _Follow:
         """Whether it is this process that follows."""
         return self._trail is not None
 
-    def advance(self) -> bool:
-        """Read a stretch; whether there may be more by now.
-
-        Raises what the disk and the database raise, and has ended then.
-        """
+    def advance(self) -> _Outcome:
+        """Read a stretch. Raises what the disk and the database raise, and has ended then."""
         with self._lock:
             try:
-                return not self._is_ended and self._advance()
+                return _Outcome.NOTHING if self._is_ended else self._advance()
             except StagingMissing:
                 # The upload has ended meanwhile.
                 self._give_up()
-                return False
+                return _Outcome.NOTHING
             except BaseException:
                 self._give_up()
                 raise
@@ -179,19 +118,27 @@ class _Follow:
             trail, self._trail = self._trail, None
             return trail
 
-    def _advance(self) -> bool:
+    def _advance(self) -> _Outcome:
         trail = self._trail = self._trail or self._begun()
         if trail is None:
-            return False
+            return _Outcome.NOTHING
         rows = self._next_rows(trail.length)
         # After the rows: a last chunk that is shorter comes with the size, if not after it.
         session = find(FileSession, self.session_id)
         if not rows or session is None:
-            return False
-        if not trail.read(session.plan, rows, lambda: not self._is_ended):
+            return _Outcome.NOTHING
+        received = session.received_count
+
+        def may_go_on() -> bool:
+            return not (self._is_ended or trail.yields(received))
+
+        if not trail.read(session.plan, rows, may_go_on):
             logger.warning("Session %s has damaged chunks; left to its verifier", self.session_id)
             self._give_up()
-        return len(rows) == self._limit
+            return _Outcome.NOTHING
+        if trail.yields(received):
+            return _Outcome.LATER
+        return _Outcome.MORE if len(rows) == self._limit else _Outcome.NOTHING
 
     def _begun(self) -> Trail | None:
         """None while another process follows."""
@@ -262,7 +209,7 @@ class Followers:
         return follow.hand_over(stack) if follow else None
 
     def turn(self, patience: float | None = 0) -> bool | None:
-        """Read a stretch of the upload whose turn it is; whether there may be more of it by now.
+        """Read a stretch of the upload whose turn it is; whether to go on at once.
 
         None when no upload has news within `patience` seconds. Raises what `_Follow.advance` does.
         """
@@ -271,15 +218,15 @@ class Followers:
                 return None
             follow = self._due.popleft()
             follow.is_told = False
-        has_more = False
+        outcome = _Outcome.NOTHING
         try:
-            has_more = follow.advance()
+            outcome = follow.advance()
         finally:
             with self._changed:
                 follow.is_due = False
-                if has_more or follow.is_told:
+                if follow.is_told or outcome is not _Outcome.NOTHING:
                     self._make_due(follow)
-        return has_more
+        return outcome is _Outcome.MORE
 
     def has_trail(self, session_id: UUID) -> bool:
         """Whether it is this process that follows the upload."""
@@ -351,14 +298,14 @@ class Followers:
                 connections.close_all()
 
     def _take_turn(self) -> None:
-        has_more = self.turn(self._until_look() if self._follows else None)
+        goes_on = self.turn(self._until_look() if self._follows else None)
         if self._follows and not self._until_look():
             # First, or what makes it fail would be tried again at once, for ever.
             self._looked = time.monotonic()
             self.look()
-        if has_more is None and not self._moves:
+        if goes_on is None and not self._moves:
             connections.close_all()
-        elif has_more is False:
+        elif goes_on is False:
             time.sleep(PAUSE)
 
     def _until_look(self) -> float:

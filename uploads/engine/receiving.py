@@ -11,7 +11,7 @@ from hmac import compare_digest
 
 from uploads import conf
 from uploads.core.bodies import ByteSource, pieces
-from uploads.core.digests import ALGORITHMS, Digest, fingerprint
+from uploads.core.digests import ALGORITHMS, FINGERPRINT, Digest
 from uploads.core.plan import MIB, ChunkPlan
 from uploads.core.signatures import HEAD_LENGTH
 from uploads.errors import (
@@ -128,8 +128,7 @@ class IncomingChunk:
         self._received = 0
         #: Bytes that the hashers below have been given.
         self._hashed = 0
-        self._fingerprint = fingerprint()
-        self._hashers = {name: ALGORITHMS[name]() for name in algorithms}
+        self._hashers = {name: ALGORITHMS[name]() for name in {FINGERPRINT, *algorithms}}
         #: Its first bytes, as many as are looked at.
         self._head = b""
 
@@ -156,7 +155,12 @@ class IncomingChunk:
     def digest_so_far(self) -> bytes:
         """The fingerprint of the bytes that have come."""
         self._hash_rest()
-        return self._fingerprint.digest()
+        return self._fingerprint
+
+    @property
+    def _fingerprint(self) -> bytes:
+        """Of the bytes hashed."""
+        return self._hashers[FINGERPRINT].digest()
 
     def copy_to(self, tail: Tail, start: int) -> None:
         """Write the bytes that have come, from `start` on, to the same place in a tail."""
@@ -185,7 +189,6 @@ class IncomingChunk:
 
     def _hash(self, part: bytes | memoryview) -> None:
         self._hashed += len(part)
-        self._fingerprint.update(part)
         for hasher in self._hashers.values():
             hasher.update(part)
 
@@ -288,7 +291,7 @@ class IncomingChunk:
         """The answer when this chunk is `stored` already, with this fingerprint (P6); else None."""
         if stored is None:
             return None
-        if not compare_digest(stored, self._fingerprint.digest()):
+        if not compare_digest(stored, self._fingerprint):
             raise ChunkConflict(
                 f"Chunk {self._index} was received before with other bytes, which are kept. If the "
                 "file has changed, cancel this upload and begin a new one.",
@@ -308,7 +311,7 @@ class IncomingChunk:
                 raise SessionNotFound(NO_SUCH_UPLOAD)
             self._check_taken_by(session)
             FileChunk.objects.create(
-                session=session, index=self._index, fingerprint=self._fingerprint.digest()
+                session=session, index=self._index, fingerprint=self._fingerprint
             )
             tail = session.tail_name
             bitmap = session.bitmap
