@@ -192,11 +192,86 @@ def test_another_page_stays_whatever_was_asked_for_before_and_says_its_name(
 
     page.get_by_role("link", name="Access tokens").click()
     expect(announcer).to_have_text("Access tokens \u2013 Holdfast")
-    # All of it is there, and its address: nobody goes back from what has not come.
-    expect(page.get_by_role("heading", name="Access tokens")).to_be_visible()
-    page.wait_for_load_state("networkidle")
+    is_as(page, "/tokens/")
     page.go_back()
     expect(announcer).to_have_text("Uploads \u2013 Holdfast")
+    expect(files).to_have_count(PAGE)
+
+
+def test_whoever_goes_back_gets_that_page_and_hears_its_name_whatever_answer_comes_late(
+    server: Server, context: BrowserContext
+) -> None:
+    furnish(server, "wanderer", 'completed(owner, "film.mkv")').sign_in(context)
+    dashboard = Dashboard(context.new_page()).open()
+    page, home = dashboard.page, dashboard.page.url
+    to_tokens = page.get_by_role("link", name="Access tokens")
+
+    def come(held: Held) -> None:
+        page.evaluate(LISTEN_FOR_THE_END)
+        held.let_go()
+        assert page.evaluate("window.ended")
+
+    def is_at(path: str, name: str) -> None:
+        is_as(page, path)
+        expect(page).to_have_title(f"{name} \u2013 Holdfast")
+        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+        expect(page.locator("#announcer")).to_have_text(f"{name} \u2013 Holdfast")
+
+    # A refresh of the list that was left, while the list is on its way again.
+    refresh = Held(page, HANDSHAKE)
+    page.evaluate(REFRESH)
+    refresh.wait()
+    to_tokens.click()
+    is_at("/tokens/", "Access tokens")
+    back = Held(page, home)
+    page.go_back()
+    back.wait()
+    come(refresh)
+    come(back)
+    is_at("/", "Uploads")
+
+    # A search, whose answer brings an address.
+    search = Held(page, "**/?q=*")
+    page.get_by_role("searchbox").fill("film")
+    search.wait()
+    forward = Held(page, "**/tokens/")
+    page.go_forward()
+    forward.wait()
+    come(search)
+    come(forward)
+    is_at("/tokens/", "Access tokens")
+
+    # A link that was followed just before.
+    page.get_by_role("link", name="Uploads").click()
+    is_at("/", "Uploads")
+    link, back = Held(page, home), Held(page, "**/tokens/")
+    page.get_by_role("link", name="Holdfast").click()
+    link.wait()
+    page.go_back()
+    back.wait()
+    come(link)
+    come(back)
+    is_at("/tokens/", "Access tokens")
+
+    # Or one that went with its page.
+    page.go_forward()
+    is_at("/", "Uploads")
+    link = Held(page, "**/uploads/*/")
+    page.get_by_role("link", name="film.mkv", exact=True).click()
+    link.wait()
+    page.go_back()
+    is_at("/tokens/", "Access tokens")
+    come(link)
+    is_at("/tokens/", "Access tokens")
+
+    # And the page gone back to, when a link has led on from there.
+    back = Held(page, home)
+    page.go_back()
+    back.wait()
+    to_tokens.click()
+    is_as(page, "/tokens/")
+    come(back)
+    is_at("/tokens/", "Access tokens")
 
 
 def test_signed_in_as_somebody_else_in_another_tab_nothing_becomes_theirs(

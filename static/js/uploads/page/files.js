@@ -1,6 +1,7 @@
 /** The list of files: choosing several, copying, and a focus that no refresh takes away. */
 
 import { announce, byId, setText } from "./dom.js";
+import { isComingBack } from "./refreshing.js";
 import { count, fill, gettext, ngettext } from "./words.js";
 
 /** Milliseconds for which a button says that it has copied. */
@@ -8,8 +9,13 @@ const COPIED = 2000;
 
 /** What a person had the focus on before the list was drawn anew. @type {Element | null} */
 let focused = null;
-/** Another page has come; what it is called is known only when all of its request is over. */
-let coming = false;
+/**
+ * What another page has come with; what it is called is known only when all of its request is
+ * over. Others, refreshes for one, may end while it is on its way.
+ *
+ * @type {object | null}
+ */
+let arriving = null;
 
 export function listenToFiles() {
   document.addEventListener("click", (event) => clicked(event));
@@ -21,23 +27,25 @@ export function listenToFiles() {
   document.body.addEventListener("htmx:before:swap", () => {
     focused = document.activeElement;
   });
-  document.body.addEventListener("htmx:after:swap", () => {
+  document.body.addEventListener("htmx:after:swap", (event) => {
     countChosen();
     markSection();
     showFilters();
     keepFocus();
-  });
-  document.addEventListener("htmx:before:history:restore", () => {
-    coming = true;
+    if (event instanceof CustomEvent && isComingBack(event.detail.ctx)) {
+      arriving = event.detail.ctx.response;
+    }
   });
   document.addEventListener("htmx:after:history:push", () => {
-    coming = true;
     window.scrollTo(0, 0);
     markSection();
   });
-  document.addEventListener("htmx:finally:request", () => {
-    if (coming) arrived();
-    coming = false;
+  document.addEventListener("htmx:after:history:update", (event) => {
+    if (!(event instanceof CustomEvent)) return;
+    if (event.detail.history.type === "push") arriving = event.detail.response;
+  });
+  document.addEventListener("htmx:finally:request", (event) => {
+    if (event instanceof CustomEvent && event.detail.ctx.response === arriving) arrived();
   });
   document.addEventListener("htmx:after:history:replace", markSection);
 }

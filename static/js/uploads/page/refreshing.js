@@ -27,8 +27,10 @@ export class Refreshing {
   /** @type {number | undefined} */
   #undoTimer;
   #last = performance.now();
-  /** How many pages have come. */
+  /** How many times another page has come, or somebody has gone back or forward to one. */
   #pages = 0;
+  /** The last of them that was gone back or forward to. */
+  #wentTo = 0;
   /** From which of them each request was made. @type {WeakMap<object, number>} */
   #askedFrom = new WeakMap();
   #underWay;
@@ -52,8 +54,16 @@ export class Refreshing {
     document.addEventListener("htmx:after:history:push", () => {
       this.#pages += 1;
     });
-    document.body.addEventListener("htmx:before:swap", (event) => {
-      if (this.#isOutdated(event)) event.preventDefault();
+    // The address has changed from here on, though the page has yet to be fetched.
+    window.addEventListener("popstate", ({ state }) => {
+      if (state?.htmx) this.#wentTo = this.#pages += 1;
+    });
+    // The document hears also of links that went with their page.
+    document.addEventListener("htmx:before:swap", (event) => {
+      if (!this.#isOutdated(event)) return;
+      event.preventDefault();
+      // What it was to show, something deleted for one, the page that is here may lack.
+      this.soon();
     });
     this.watchUndo();
   }
@@ -92,15 +102,21 @@ export class Refreshing {
   }
 
   /**
-   * Whether the page has gone on to another list while this one was asked for, by a refresh or by
-   * a search.
+   * Whether somebody has gone on while this was asked for: from the list that a refresh or a search
+   * is about, or back from the page with the link. The answer would take them away again, or put
+   * one page under the address of another.
    *
    * @param {Event} event
    */
   #isOutdated(event) {
-    if (!(event instanceof CustomEvent) || !(event.target instanceof Element)) return false;
-    if (event.target.id === "tools") return this.#askedFrom.get(event.detail.ctx) !== this.#pages;
-    return isRefresh(event) && isOfAnotherList(event.detail.ctx.request.action, event.target);
+    if (!(event instanceof CustomEvent)) return false;
+    const { ctx } = event.detail;
+    const { request, sourceElement } = ctx;
+    if (isRefresh(event)) return isOfAnotherList(request.action, sourceElement);
+    const askedFrom = this.#askedFrom.get(ctx) ?? 0;
+    if (sourceElement.id === "tools" || isComingBack(ctx)) return askedFrom !== this.#pages;
+    // Of two links, and of forms, the later answer brings its address with it.
+    return askedFrom < this.#wentTo;
   }
 
   /** @param {Event} event */
@@ -131,6 +147,15 @@ export class Refreshing {
  */
 export function isRefresh({ target }) {
   return target instanceof Element && target.matches("#uploads, [data-whole]");
+}
+
+/**
+ * Whether it fetches the page that somebody has gone back or forward to.
+ *
+ * @param {any} ctx a request of htmx
+ */
+export function isComingBack({ request }) {
+  return "HX-History-Restore-Request" in request.headers;
 }
 
 /**
