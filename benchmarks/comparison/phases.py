@@ -46,7 +46,7 @@ CHUNK = 5 * MIB
 WARM_UP, COUNTED = 10, 200
 _REST = "middleware, routes, checks, the answer"
 _PHASES: list[tuple[str, Any, str]] = [
-    ("who it is: the token and its owner, 1 query", auth, "_by_token"),
+    ("who it is: the token and its owner, 2 queries", auth, "_by_token"),
     ("the session, 1 query", native, "get_session"),
     ("into a buffer of the pool", buffers.Body, "write"),
     ("BLAKE3", receiving.IncomingChunk, "_hash"),

@@ -21,7 +21,7 @@ logger = logging.getLogger("uploads.engine")
 
 #: A processor is short when reading takes so many times as long as it had to do with it. Those who
 #: take bytes in may need it then, so it is left to them,
-SHORT = 1.5
+SHORT = 2.5
 #: unless what was not read yet is the work of so many seconds: for that the end has to wait.
 MAX_BEHIND = 0.1
 
