@@ -13,6 +13,7 @@ from tests.support.bodies import WAIT_SECONDS, payload
 from tests.support.client import CLIENT_SECONDS, NativeClient
 from tests.support.server import Server
 from tests.support.stalled import stalled, wait_beside_others
+from tests.support.threads import Running
 from tests.support.waiting import wait_until
 from uploads import conf
 from uploads.core.plan import KIB, MIB
@@ -90,8 +91,12 @@ def clients(server: Server, tokens: list[str]) -> Iterator[list[NativeClient]]:
         client.close()
 
 
-def sign_in_page(server: Server) -> int:
-    return requests.get(f"{server.url}/sign-in/", timeout=CLIENT_SECONDS).status_code
+def sign_in_page(server: Server) -> object:
+    """The status that a page is answered with, while others ask for it too."""
+    url = f"{server.url}/sign-in/"
+    page = Running(lambda: requests.get(url, timeout=CLIENT_SECONDS).status_code)
+    wait_beside_others(server, lambda: not page.is_alive(), "the page")
+    return page.result()
 
 
 def is_completed(client: NativeClient, session: dict[str, Any]) -> bool:
