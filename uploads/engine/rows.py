@@ -1,8 +1,8 @@
 """Single rows, by statements that are written down.
 
 Django composes the statement of a query anew whenever it is asked. For a session's row that takes
-five times as long as the database takes to answer, and each chunk asks four times: what this buys
-stands in docs/performance.md. All that is not asked for with each chunk is asked through querysets.
+more than ten times as long as the database does, and each chunk asks for it three times: what this
+buys stands in docs/performance.md. What is not asked for with each chunk goes through querysets.
 """
 
 from typing import Any, TypeVar
